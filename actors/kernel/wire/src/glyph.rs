@@ -1,0 +1,1 @@
+//! GLYPH payload text.
