@@ -1,0 +1,165 @@
+//! What goes out: one event of the one order.
+
+use std::fmt;
+
+use crate::offset::Offset;
+use crate::stamp::Stamp;
+
+/// A stream that subscribers choose by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Topic {
+    /// Accepted glints.
+    Glints,
+    /// Changes of the breath: phase, climate, usage, caesura, drift.
+    State,
+    /// The breath once a second. Never stored: whoever missed one has the next.
+    Heartbeat,
+}
+
+impl Topic {
+    /// All topics.
+    pub const ALL: [Topic; 3] = [Topic::Glints, Topic::State, Topic::Heartbeat];
+
+    /// Returns the word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Topic::Glints => "glints",
+            Topic::State => "state",
+            Topic::Heartbeat => "heartbeat",
+        }
+    }
+
+    /// Returns the place in [`Topic::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Tells whether events of this topic are part of history.
+    #[must_use]
+    pub fn is_stored(self) -> bool {
+        self != Topic::Heartbeat
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name of an event. The broker owns this list: a publisher can never choose from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Name {
+    /// An accepted glint.
+    GlintEmission,
+    /// The phase is another than before.
+    PhaseUpdate,
+    /// The climate is another than before.
+    ClimateUpdate,
+    /// Usage moved by more than the announce step.
+    UsageUpdate,
+    /// No glint came for a while.
+    CaesuraDetected,
+    /// The clock jumped, or somebody said so.
+    DriftDetected,
+    /// The breath, once a second.
+    Heartbeat,
+    /// Somebody asked for an event to look at.
+    TestEvent,
+}
+
+impl Name {
+    /// All names.
+    pub const ALL: [Name; 8] = [
+        Name::GlintEmission,
+        Name::PhaseUpdate,
+        Name::ClimateUpdate,
+        Name::UsageUpdate,
+        Name::CaesuraDetected,
+        Name::DriftDetected,
+        Name::Heartbeat,
+        Name::TestEvent,
+    ];
+
+    /// Returns the word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Name::GlintEmission => "glint_emission",
+            Name::PhaseUpdate => "phase_update",
+            Name::ClimateUpdate => "climate_update",
+            Name::UsageUpdate => "usage_update",
+            Name::CaesuraDetected => "caesura_detected",
+            Name::DriftDetected => "drift_detected",
+            Name::Heartbeat => "heartbeat",
+            Name::TestEvent => "test_event",
+        }
+    }
+
+    /// Returns the topic that carries events of this name.
+    #[must_use]
+    pub fn topic(self) -> Topic {
+        match self {
+            Name::GlintEmission => Topic::Glints,
+            Name::Heartbeat => Topic::Heartbeat,
+            _ => Topic::State,
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One event, as every reader of the order sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub name: Name,
+    /// Its place in the order; for an event that is not stored, the place of the stored one before it.
+    pub offset: Offset,
+    /// Its number within its topic and epoch, from 1, without holes.
+    pub topic_seq: u64,
+    /// When the broker took it.
+    pub stamp: Stamp,
+    /// The glint's id, found or minted; none for the broker's own events.
+    pub id: Option<Box<str>>,
+    /// Who sent it; none for the broker's own events and anonymous glints.
+    pub source: Option<Box<str>>,
+    /// The phase that it names, as it names it.
+    pub phase: Option<Box<str>>,
+    /// The payload: one line of ASCII JSON, an object.
+    pub text: Box<str>,
+}
+
+impl Event {
+    /// Returns the topic that carries it.
+    #[must_use]
+    pub fn topic(&self) -> Topic {
+        self.name.topic()
+    }
+
+    /// Returns its weight in memory, for bounds in bytes.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        let words = [&self.id, &self.source, &self.phase];
+        let words: usize = words.into_iter().flatten().map(|word| word.len()).sum();
+        size_of::<Event>() + words + self.text.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_numbered_in_the_order_of_their_list() {
+        for (place, topic) in Topic::ALL.into_iter().enumerate() {
+            assert_eq!(topic.index(), place);
+        }
+    }
+}
