@@ -1,1 +1,286 @@
-//! Placeholder.
+//! Compiled views: which events a subscriber asked for.
+//!
+//! A [`View`] is parsed once per distinct request, compared by value so that equal requests share one, and evaluated
+//! once per event and view. It is *not* a query language: patterns only, no arithmetic, bounded cost.
+//!
+//! Layout:
+//! - [`View`]: topics, modules, phases, event names.
+//! - [`Glob`]: `*` and `?` over text.
+
+mod glob;
+
+use glint::event::{Event, Name, Topic};
+use glint::refusal::Refusal;
+
+pub use glob::Glob;
+
+/// Most patterns in one parameter.
+pub const MAX_PATTERNS: usize = 32;
+/// Longest pattern in bytes.
+pub const MAX_PATTERN_BYTES: usize = 256;
+
+/// What was asked for, as text: comma-separated lists, `None` where nothing was said.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ask<'a> {
+    /// Topic names. `state` brings the heartbeat along, as it is the state once a second.
+    pub topics: Option<&'a str>,
+    /// Globs over the source of an event.
+    pub module: Option<&'a str>,
+    /// Globs over the phase of an event, ASCII case ignored: real agents send `hold` and `Hold`.
+    pub phase: Option<&'a str>,
+    /// Event names.
+    pub event: Option<&'a str>,
+}
+
+/// A compiled view. Every condition that was given must hold; an event without the attribute does not match.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct View {
+    topics: [bool; Topic::ALL.len()],
+    modules: Vec<Glob>,
+    phases: Vec<Glob>,
+    names: Vec<Name>,
+}
+
+impl View {
+    /// Compiles what was asked for.
+    ///
+    /// # Errors
+    /// Names the parameter, the word in it, and the words that are known.
+    pub fn compile(ask: &Ask<'_>) -> Result<View, Refusal> {
+        Ok(View {
+            topics: topics(ask.topics)?,
+            modules: globs(ask.module, "module", Glob::new)?,
+            phases: globs(ask.phase, "phase", Glob::ignoring_case)?,
+            names: names(ask.event)?,
+        })
+    }
+
+    /// Returns the view of everything.
+    #[must_use]
+    pub fn everything() -> View {
+        View {
+            topics: [true; Topic::ALL.len()],
+            modules: Vec::new(),
+            phases: Vec::new(),
+            names: Vec::new(),
+        }
+    }
+
+    /// Tells whether the view is made of whole topics, with no condition within them.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.modules.is_empty() && self.phases.is_empty() && self.names.is_empty()
+    }
+
+    /// Returns the topics of which something may match.
+    pub fn topics(&self) -> impl Iterator<Item = Topic> {
+        Topic::ALL
+            .into_iter()
+            .filter(|topic| self.topics[topic.index()])
+    }
+
+    /// Tells whether `event` was asked for.
+    #[must_use]
+    pub fn matches(&self, event: &Event) -> bool {
+        self.topics[event.topic().index()]
+            && (self.names.is_empty() || self.names.contains(&event.name))
+            && any(&self.modules, event.source.as_deref())
+            && any(&self.phases, event.phase.as_deref())
+    }
+}
+
+fn any(globs: &[Glob], text: Option<&str>) -> bool {
+    globs.is_empty() || text.is_some_and(|text| globs.iter().any(|glob| glob.matches(text)))
+}
+
+/// The words of a comma-separated list, checked against the limits.
+fn words<'a>(list: Option<&'a str>, parameter: &'static str) -> Result<Vec<&'a str>, Refusal> {
+    let words: Vec<&str> = list
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+        .collect();
+    if words.len() > MAX_PATTERNS {
+        let detail = format!(
+            "{parameter} lists {} words, the limit is {MAX_PATTERNS}",
+            words.len()
+        );
+        return Err(Refusal::invalid("view_too_wide", detail).on(parameter));
+    }
+    if let Some(word) = words.iter().find(|word| word.len() > MAX_PATTERN_BYTES) {
+        let detail = format!(
+            "a word of {parameter} has {} bytes, the limit is {MAX_PATTERN_BYTES}",
+            word.len()
+        );
+        return Err(Refusal::invalid("view_too_wide", detail).on(parameter));
+    }
+    Ok(words)
+}
+
+fn unknown(parameter: &'static str, word: &str, known: &[&str]) -> Refusal {
+    let detail = format!(
+        "{parameter} has no {word:?}; one or more of: {}",
+        known.join(", ")
+    );
+    Refusal::invalid("view_unknown_word", detail).on(parameter)
+}
+
+fn topics(list: Option<&str>) -> Result<[bool; Topic::ALL.len()], Refusal> {
+    let words = words(list, "topics")?;
+    let mut chosen = [words.is_empty(); Topic::ALL.len()];
+    for word in words {
+        let Some(topic) = Topic::ALL.into_iter().find(|topic| topic.as_str() == word) else {
+            return Err(unknown("topics", word, &Topic::ALL.map(Topic::as_str)));
+        };
+        chosen[topic.index()] = true;
+        if topic == Topic::State {
+            chosen[Topic::Heartbeat.index()] = true;
+        }
+    }
+    Ok(chosen)
+}
+
+fn names(list: Option<&str>) -> Result<Vec<Name>, Refusal> {
+    let find = |word: &str| Name::ALL.into_iter().find(|name| name.as_str() == word);
+    let find =
+        |word| find(word).ok_or_else(|| unknown("event", word, &Name::ALL.map(Name::as_str)));
+    words(list, "event")?.into_iter().map(find).collect()
+}
+
+fn globs(
+    list: Option<&str>,
+    parameter: &'static str,
+    make: fn(&str) -> Glob,
+) -> Result<Vec<Glob>, Refusal> {
+    Ok(words(list, parameter)?.into_iter().map(make).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use glint::offset::Offset;
+    use glint::stamp::Stamp;
+
+    use super::*;
+
+    fn event(name: Name, source: Option<&str>, phase: Option<&str>) -> Event {
+        Event {
+            name,
+            offset: Offset { epoch: 1, seq: 1 },
+            topic_seq: 1,
+            stamp: Stamp(0),
+            id: None,
+            source: source.map(Into::into),
+            phase: phase.map(Into::into),
+            text: "{}".into(),
+        }
+    }
+
+    fn view(ask: Ask<'_>) -> View {
+        View::compile(&ask).expect("a good view")
+    }
+
+    #[test]
+    fn nothing_asked_is_everything() {
+        let all = view(Ask::default());
+        assert_eq!(all, View::everything());
+        assert!(all.is_whole());
+        assert!(
+            Name::ALL
+                .into_iter()
+                .all(|name| all.matches(&event(name, None, None)))
+        );
+    }
+
+    #[test]
+    fn topics_choose_streams_and_state_brings_the_heartbeat() {
+        let glints = view(Ask {
+            topics: Some(" glints ,"),
+            ..Ask::default()
+        });
+        assert!(glints.is_whole());
+        assert!(glints.matches(&event(Name::GlintEmission, None, None)));
+        assert!(!glints.matches(&event(Name::Heartbeat, None, None)));
+        let state = view(Ask {
+            topics: Some("state"),
+            ..Ask::default()
+        });
+        assert_eq!(
+            state.topics().collect::<Vec<_>>(),
+            [Topic::State, Topic::Heartbeat]
+        );
+    }
+
+    #[test]
+    fn every_condition_must_hold() {
+        let narrow = view(Ask {
+            module: Some("spiral.*,x"),
+            phase: Some("hold*"),
+            ..Ask::default()
+        });
+        let glint = |source, phase| event(Name::GlintEmission, source, phase);
+        assert!(!narrow.is_whole());
+        assert!(narrow.matches(&glint(Some("spiral.linter"), Some("Hold.recognition"))));
+        assert!(narrow.matches(&glint(Some("x"), Some("hold"))));
+        assert!(
+            !narrow.matches(&glint(Some("Spiral.linter"), Some("hold"))),
+            "modules keep their case"
+        );
+        assert!(!narrow.matches(&glint(Some("x"), Some("inhale"))));
+        assert!(!narrow.matches(&glint(Some("x"), None)));
+        assert!(!narrow.matches(&glint(None, Some("hold"))));
+        let named = view(Ask {
+            event: Some("phase_update"),
+            ..Ask::default()
+        });
+        assert!(named.matches(&event(Name::PhaseUpdate, None, None)));
+        assert!(!named.matches(&glint(None, None)));
+    }
+
+    #[test]
+    fn unknown_words_are_refused_by_name() {
+        let err = View::compile(&Ask {
+            topics: Some("glint"),
+            ..Ask::default()
+        })
+        .unwrap_err();
+        assert_eq!(
+            (err.code, err.field.as_deref()),
+            ("view_unknown_word", Some("topics"))
+        );
+        assert!(
+            err.detail.contains("\"glint\"") && err.detail.contains("glints, state"),
+            "{err}"
+        );
+        let err = View::compile(&Ask {
+            event: Some("nope"),
+            ..Ask::default()
+        })
+        .unwrap_err();
+        assert_eq!(err.field.as_deref(), Some("event"));
+    }
+
+    #[test]
+    fn the_width_of_a_view_is_bounded() {
+        let many = vec!["a"; MAX_PATTERNS + 1].join(",");
+        assert_eq!(
+            View::compile(&Ask {
+                module: Some(&many),
+                ..Ask::default()
+            })
+            .unwrap_err()
+            .code,
+            "view_too_wide"
+        );
+        let long = "a".repeat(MAX_PATTERN_BYTES + 1);
+        assert_eq!(
+            View::compile(&Ask {
+                phase: Some(&long),
+                ..Ask::default()
+            })
+            .unwrap_err()
+            .code,
+            "view_too_wide"
+        );
+    }
+}
