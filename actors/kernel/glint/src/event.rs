@@ -128,6 +128,8 @@ pub struct Event {
     pub stamp: Stamp,
     /// The glint's id, found or minted; none for the broker's own events.
     pub id: Option<Box<str>>,
+    /// Whether another glint bore the same id a short while ago; real agents reuse ids for other content.
+    pub repeats_id: bool,
     /// Who sent it; none for the broker's own events and anonymous glints.
     pub source: Option<Box<str>>,
     /// The phase that it names, as it names it.

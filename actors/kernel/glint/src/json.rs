@@ -5,12 +5,14 @@
 //! floats unless two crate-wide features are on, and those features would then change every other user of the crate in
 //! the same build.
 
+mod object;
 mod parse;
 mod write;
 
 use std::borrow::Cow;
 
-pub use parse::{JsonError, JsonFault, MAX_DEPTH, parse, parse_bytes};
+pub use object::{Object, object};
+pub use parse::{JsonError, JsonFault, MAX_DEPTH, parse, parse_bytes, parse_to_depth};
 pub use write::{write_ascii, write_ascii_string};
 
 /// A JSON value that borrows from its source wherever nothing had to be decoded.

@@ -170,6 +170,7 @@ mod tests {
             topic_seq: 1,
             stamp: Stamp(0),
             id: None,
+            repeats_id: false,
             source: source.map(Into::into),
             phase: phase.map(Into::into),
             text: "{}".into(),

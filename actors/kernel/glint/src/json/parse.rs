@@ -16,6 +16,9 @@ pub const MAX_DEPTH: usize = 64;
 /// Objects with more members than this look up duplicate keys in a hash table instead of one by one.
 const SMALL_OBJECT: usize = 24;
 
+/// Numbers without an exponent and no longer than this fit a double.
+const MAX_PLAIN_DIGITS: usize = 308;
+
 /// Why a text is not JSON that we take, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{fault} at byte {at}")]
@@ -69,7 +72,7 @@ pub enum JsonFault {
     #[error("raw control character in a string; escape it")]
     Control,
     /// Nested deeper than [`MAX_DEPTH`].
-    #[error("nested deeper than {MAX_DEPTH} levels")]
+    #[error("nested too deep, the limit is {MAX_DEPTH} levels")]
     Depth,
 }
 
@@ -91,12 +94,20 @@ pub fn parse_bytes(bytes: &[u8]) -> Result<Value<'_>, JsonError> {
 /// # Errors
 /// The first fault and its byte, see [`JsonFault`].
 pub fn parse(text: &str) -> Result<Value<'_>, JsonError> {
+    parse_to_depth(text, MAX_DEPTH)
+}
+
+/// Parses as [`parse`] does, nested at most `depth` deep: for texts of ours that wrap what was read before.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_to_depth(text: &str, depth: usize) -> Result<Value<'_>, JsonError> {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let mut reader = Reader {
         text,
         bytes: text.as_bytes(),
         pos: 0,
-        depth: 0,
+        depth_left: depth,
     };
     reader.skip_space();
     let value = reader.value()?;
@@ -111,7 +122,7 @@ struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],
     pos: usize,
-    depth: usize,
+    depth_left: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -177,13 +188,13 @@ impl<'a> Reader<'a> {
         &mut self,
         read: fn(&mut Self) -> Result<Value<'a>, JsonError>,
     ) -> Result<Value<'a>, JsonError> {
-        if self.depth == MAX_DEPTH {
+        if self.depth_left == 0 {
             return Err(self.fault(JsonFault::Depth));
         }
-        self.depth += 1;
+        self.depth_left -= 1;
         self.pos += 1;
         let value = read(self)?;
-        self.depth -= 1;
+        self.depth_left += 1;
         Ok(value)
     }
 
@@ -261,14 +272,13 @@ impl<'a> Reader<'a> {
             Some(b'1'..=b'9') => self.digits(),
             _ => return Err(self.fault(JsonFault::Number)),
         }
-        let mut float = false;
+        let mut may_overflow = false;
         if self.peek() == Some(b'.') {
-            float = true;
             self.pos += 1;
             self.some_digits()?;
         }
         if let Some(b'e' | b'E') = self.peek() {
-            float = true;
+            may_overflow = true;
             self.pos += 1;
             if let Some(b'+' | b'-') = self.peek() {
                 self.pos += 1;
@@ -279,7 +289,8 @@ impl<'a> Reader<'a> {
             return Err(self.fault(JsonFault::Number));
         }
         let lexeme = &self.text[start..self.pos];
-        if float && lexeme.parse::<f64>().is_ok_and(f64::is_infinite) {
+        may_overflow |= lexeme.len() > MAX_PLAIN_DIGITS;
+        if may_overflow && lexeme.parse::<f64>().is_ok_and(f64::is_infinite) {
             return Err(Self::fault_at(JsonFault::NonFinite, start));
         }
         Ok(Value::Number(Cow::Borrowed(lexeme)))
