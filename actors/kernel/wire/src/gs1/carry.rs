@@ -95,3 +95,45 @@ impl Carry {
             .reserve_exact(target.saturating_sub(self.held.len()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEBIBYTE: usize = 1024 * 1024;
+
+    #[test]
+    fn reserves_what_has_come_and_not_what_was_announced() {
+        let mut carry = Carry::default();
+        assert!(carry.exactly(64 * MEBIBYTE, &mut &[0; 100][..]).is_none());
+        assert!(carry.held.capacity() <= 200, "{}", carry.held.capacity());
+    }
+
+    #[test]
+    fn never_reserves_more_than_the_frame_and_copies_it_a_few_times_only() {
+        let mut carry = Carry::default();
+        let chunk = vec![0; 1000];
+        let mut growths = 0;
+        let mut capacity = 0;
+        for _ in 0..MEBIBYTE / chunk.len() {
+            assert!(carry.exactly(MEBIBYTE, &mut chunk.as_slice()).is_none());
+            growths += usize::from(carry.held.capacity() != capacity);
+            capacity = carry.held.capacity();
+            assert!(capacity <= MEBIBYTE);
+        }
+        // One reservation, ten doublings to 1,024,000 bytes, and the rest.
+        assert!(growths <= 12, "{growths} growths");
+    }
+
+    #[test]
+    fn gives_back_the_memory_of_a_large_frame() {
+        let mut carry = Carry::default();
+        let large = vec![0; MEBIBYTE];
+        let (head, tail) = large.split_at(1);
+        assert!(carry.exactly(MEBIBYTE, &mut &head[..]).is_none());
+        assert!(carry.exactly(MEBIBYTE, &mut &tail[..]).is_some());
+        carry.renew();
+        assert!(carry.held().is_empty());
+        assert!(carry.held.capacity() <= RETAIN_BYTES);
+    }
+}
