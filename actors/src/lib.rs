@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The cast of Glintcast: offices that sequence and decide. They do not move bytes to subscribers: those are rung, and
+//! read on from their own cursors.
+//!
+//! Layout:
+//! - [`mail`]: the only way to send a message; its bounds.
+//! - [`clock`]: the only place that reads a clock.
+//! - [`warden`]: what happens when an office dies.
+//! - [`emitter`]: gives every event its place in the one order.
+//! - [`tail`]: the recent past, read by cursor.
+//! - [`phase`]: the breath.
+//! - [`metrics`]: what all of them count.
+
+pub mod clock;
+pub mod emitter;
+pub mod mail;
+pub mod metrics;
+pub mod phase;
+pub mod tail;
+pub mod warden;

@@ -1,10 +1,24 @@
 //! Every byte Glintcast says to a client, and the decoders for what clients say back.
 //!
-//! Pure: bytes in, bytes out. Nothing here knows sockets, time or HTTP.
+//! Pure: bytes in, bytes out. Nothing here knows sockets, time or HTTP, and nothing outside builds bytes for clients
+//! of a stream.
 //!
 //! Layout:
+//! - [`form`]: the dialects and framings; one event in each of them.
+//! - [`control`]: what is said to one subscriber alone.
+//! - [`payload`]: the payloads of the broker's own events.
 //! - [`gs1`]: frames, text and binary.
 //! - [`glyph`]: payload text, state hash, and the way back to JSON.
+//! - [`ws`]: WebSocket frames.
 
+pub mod control;
+pub mod form;
 pub mod glyph;
 pub mod gs1;
+pub mod payload;
+mod shadow;
+mod sse;
+pub mod ws;
+
+pub use control::{Control, Hello, Stream};
+pub use form::{Form, Place, Rendering, plain, sid_of_topic, sid_of_view};

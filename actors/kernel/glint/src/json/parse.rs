@@ -217,7 +217,7 @@ impl<'a> Reader<'a> {
     fn object(&mut self) -> Result<Value<'a>, JsonError> {
         let mut members = Members {
             list: Vec::new(),
-            index: HashMap::new(),
+            index: None,
         };
         self.skip_space();
         if self.peek() == Some(b'}') {
@@ -408,7 +408,8 @@ impl<'a> Reader<'a> {
 /// The members of one object while it is read; the last of duplicate keys stands at the first one's place.
 struct Members<'a> {
     list: Vec<Member<'a>>,
-    index: HashMap<Cow<'a, str>, usize>,
+    /// Places of the members beyond the first [`SMALL_OBJECT`]; few objects have any.
+    index: Option<HashMap<Cow<'a, str>, usize>>,
 }
 
 impl<'a> Members<'a> {
@@ -417,7 +418,8 @@ impl<'a> Members<'a> {
             Some(at) => self.list[at].1 = value,
             None => {
                 if self.list.len() >= SMALL_OBJECT {
-                    self.index.insert(key.clone(), self.list.len());
+                    let index = self.index.get_or_insert_default();
+                    index.insert(key.clone(), self.list.len());
                 }
                 self.list.push((key, value));
             }
@@ -427,7 +429,7 @@ impl<'a> Members<'a> {
     fn find(&self, key: &str) -> Option<usize> {
         let small = self.list.len().min(SMALL_OBJECT);
         let near = self.list[..small].iter().position(|(name, _)| name == key);
-        near.or_else(|| self.index.get(key).copied())
+        near.or_else(|| self.index.as_ref()?.get(key).copied())
     }
 }
 

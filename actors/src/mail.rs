@@ -1,0 +1,377 @@
+//! The only way to send a message: bounded in count and in bytes, counted, with a time limit.
+//!
+//! actix mailboxes are fast and nothing else: `do_send` ignores the bound and drops errors, and `try_send` has a bound
+//! for each clone of the address. So a message takes a permit first, and the permit travels with it until it is handled:
+//! a sender that gives up does not make room for another.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix::dev::ToEnvelope;
+use actix::prelude::*;
+use glint::{Refusal, RefusalKind};
+use prometheus::{IntCounter, IntGauge};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::metrics::Metrics;
+
+/// How long an office may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The bound of an office's mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// Messages that may wait.
+    pub count: usize,
+    /// Bytes that may wait.
+    pub bytes: usize,
+}
+
+/// A message with the permits for its place in the mailbox; they are given back when the letter is dropped.
+///
+/// A handler that answers later moves the whole letter into its future, not only the message.
+#[derive(Debug)]
+pub struct Letter<M> {
+    /// The message.
+    pub message: M,
+    _place: Place,
+}
+
+impl<M: Message> Message for Letter<M> {
+    type Result = M::Result;
+}
+
+#[derive(Debug)]
+struct Place {
+    _count: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+    weight: i64,
+    waiting: IntGauge,
+    waiting_bytes: IntGauge,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.waiting.dec();
+        self.waiting_bytes.sub(self.weight);
+    }
+}
+
+/// The address of an office.
+#[derive(Debug)]
+pub struct Post<A: Actor> {
+    addr: Addr<A>,
+    office: &'static str,
+    bound: Bound,
+    count: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    waiting: IntGauge,
+    waiting_bytes: IntGauge,
+    refused: IntCounter,
+}
+
+impl<A: Actor> Clone for Post<A> {
+    fn clone(&self) -> Self {
+        Post {
+            addr: self.addr.clone(),
+            office: self.office,
+            bound: self.bound,
+            count: self.count.clone(),
+            bytes: self.bytes.clone(),
+            waiting: self.waiting.clone(),
+            waiting_bytes: self.waiting_bytes.clone(),
+            refused: self.refused.clone(),
+        }
+    }
+}
+
+impl<A: Actor> Post<A> {
+    /// Opens the mailbox of `office`. All senders must share this post: the bound is its own.
+    #[must_use]
+    pub fn new(addr: Addr<A>, office: &'static str, bound: Bound, metrics: &Metrics) -> Post<A> {
+        Post {
+            addr,
+            office,
+            bound,
+            count: Arc::new(Semaphore::new(bound.count)),
+            bytes: Arc::new(Semaphore::new(bound.bytes)),
+            waiting: metrics.mail_waiting.with_label_values(&[office]),
+            waiting_bytes: metrics.mail_waiting_bytes.with_label_values(&[office]),
+            refused: metrics.mail_refused.with_label_values(&[office]),
+        }
+    }
+
+    /// Sends a message of `weight` bytes and waits for the answer.
+    ///
+    /// # Errors
+    /// `office_full` when the mailbox is at its bound, `office_late` after ten seconds, `office_gone` when the actor is
+    /// no more.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take the message back.
+    pub async fn ask<M>(&self, message: M, weight: usize) -> Result<M::Result, Refusal>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        A: Handler<Letter<M>>,
+        A::Context: ToEnvelope<A, Letter<M>>,
+    {
+        let letter = self.stamp(message, weight)?;
+        self.addr
+            .send(letter)
+            .timeout(PATIENCE)
+            .await
+            .map_err(|err| match err {
+                MailboxError::Timeout => self
+                    .refusal(RefusalKind::Busy, "office_late")
+                    .retry_after(1),
+                MailboxError::Closed => self.refusal(RefusalKind::Internal, "office_gone"),
+            })
+    }
+
+    /// Sends a message of `weight` bytes and does not wait.
+    ///
+    /// # Errors
+    /// `office_full` when the mailbox is at its bound. A dead office shows through its tripwire, not here.
+    pub fn tell<M>(&self, message: M, weight: usize) -> Result<(), Refusal>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        A: Handler<Letter<M>>,
+        A::Context: ToEnvelope<A, Letter<M>>,
+    {
+        let letter = self.stamp(message, weight)?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the permit in the letter is the bound"
+        )]
+        self.addr.do_send(letter);
+        Ok(())
+    }
+
+    fn stamp<M>(&self, message: M, weight: usize) -> Result<Letter<M>, Refusal> {
+        // Heavier than the whole mailbox: it gets in alone.
+        let weight = weight.min(self.bound.bytes);
+        let permits = u32::try_from(weight).unwrap_or(u32::MAX);
+        let count = self.count.clone().try_acquire_owned();
+        let bytes = self.bytes.clone().try_acquire_many_owned(permits);
+        let (Ok(count), Ok(bytes)) = (count, bytes) else {
+            self.refused.inc();
+            return Err(self
+                .refusal(RefusalKind::Busy, "office_full")
+                .retry_after(1));
+        };
+        let weight = i64::from(permits);
+        self.waiting.inc();
+        self.waiting_bytes.add(weight);
+        let (waiting, waiting_bytes) = (self.waiting.clone(), self.waiting_bytes.clone());
+        Ok(Letter {
+            message,
+            _place: Place {
+                _count: count,
+                _bytes: bytes,
+                weight,
+                waiting,
+                waiting_bytes,
+            },
+        })
+    }
+
+    fn refusal(&self, kind: RefusalKind, code: &'static str) -> Refusal {
+        let (office, bound) = (self.office, self.bound);
+        let detail = match code {
+            "office_full" => format!(
+                "the {office} is at its bound of {} messages or {} bytes; try again later",
+                bound.count, bound.bytes
+            ),
+            "office_late" => format!(
+                "the {office} took longer than {} s; try again later",
+                PATIENCE.as_secs()
+            ),
+            _ => format!("the {office} is gone; the broker is about to stop"),
+        };
+        Refusal::new(kind, code, detail)
+    }
+}
+
+/// "Look at your source again." Carries nothing: whoever is rung reads on from its own cursor.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Ring;
+
+/// Rings one office. However often it is rung, at most one [`Ring`] waits in its mailbox.
+#[derive(Debug, Clone)]
+pub struct Bell {
+    rung: Arc<AtomicBool>,
+    recipient: Recipient<Ring>,
+}
+
+impl Bell {
+    /// Makes a bell and the clapper that the office must lift before it looks.
+    #[must_use]
+    pub fn new(recipient: Recipient<Ring>) -> (Bell, Clapper) {
+        let rung = Arc::new(AtomicBool::new(false));
+        (
+            Bell {
+                rung: rung.clone(),
+                recipient,
+            },
+            Clapper { rung },
+        )
+    }
+
+    /// Rings, unless a ring is on its way already.
+    pub fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            #[expect(clippy::disallowed_methods, reason = "one ring at most is under way")]
+            self.recipient.do_send(Ring);
+        }
+    }
+}
+
+/// The office's side of a [`Bell`].
+#[derive(Debug)]
+pub struct Clapper {
+    rung: Arc<AtomicBool>,
+}
+
+impl Clapper {
+    /// Makes the bell ring again. Call this before looking: what comes after the look then rings anew.
+    pub fn lift(&self) {
+        self.rung.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    struct Slow {
+        gate: Arc<Notify>,
+    }
+
+    impl Actor for Slow {
+        type Context = Context<Self>;
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "u32")]
+    struct Work(u32);
+
+    impl Handler<Letter<Work>> for Slow {
+        type Result = ResponseFuture<u32>;
+
+        fn handle(&mut self, letter: Letter<Work>, _: &mut Self::Context) -> Self::Result {
+            let gate = self.gate.clone();
+            Box::pin(async move {
+                let letter = letter;
+                gate.notified().await;
+                letter.message.0
+            })
+        }
+    }
+
+    fn slow(bound: Bound) -> (Post<Slow>, Arc<Notify>, Metrics) {
+        let gate = Arc::new(Notify::new());
+        let metrics = Metrics::register(&Registry::new()).expect("metrics");
+        let addr = Slow { gate: gate.clone() }.start();
+        (Post::new(addr, "slow", bound, &metrics), gate, metrics)
+    }
+
+    #[actix_rt::test]
+    async fn a_full_office_refuses_instead_of_queueing() {
+        let (post, gate, metrics) = slow(Bound {
+            count: 2,
+            bytes: 100,
+        });
+        let first = actix_rt::spawn({
+            let post = post.clone();
+            async move { post.ask(Work(1), 10).await }
+        });
+        tokio::task::yield_now().await;
+        post.tell(Work(2), 10).expect("there is room for two");
+        let err = post
+            .ask(Work(3), 10)
+            .await
+            .expect_err("no room for a third");
+        assert_eq!(
+            (err.code, err.retry_after_seconds),
+            ("office_full", Some(1))
+        );
+        assert_eq!(metrics.mail_waiting.with_label_values(&["slow"]).get(), 2);
+        assert_eq!(
+            metrics
+                .mail_waiting_bytes
+                .with_label_values(&["slow"])
+                .get(),
+            20
+        );
+        assert_eq!(metrics.mail_refused.with_label_values(&["slow"]).get(), 1);
+        gate.notify_one();
+        assert_eq!(first.await.expect("joined"), Ok(1));
+    }
+
+    #[actix_rt::test]
+    async fn bytes_bound_the_office_too_and_a_giant_gets_in_alone() {
+        let (post, _gate, _metrics) = slow(Bound {
+            count: 10,
+            bytes: 100,
+        });
+        post.tell(Work(1), 60).expect("room");
+        assert_eq!(
+            post.tell(Work(2), 60).expect_err("over the bytes").code,
+            "office_full"
+        );
+        post.tell(Work(3), 40).expect("room");
+        let (post, _gate, _metrics) = slow(Bound {
+            count: 10,
+            bytes: 100,
+        });
+        post.tell(Work(1), 1000).expect("alone");
+        assert!(post.tell(Work(2), 1).is_err());
+    }
+
+    #[actix_rt::test]
+    async fn a_sender_that_gives_up_does_not_make_room() {
+        let (post, _gate, _metrics) = slow(Bound {
+            count: 1,
+            bytes: 100,
+        });
+        let ask = post.ask(Work(1), 1);
+        let given_up = tokio::time::timeout(Duration::from_millis(1), ask).await;
+        assert!(given_up.is_err());
+        assert_eq!(
+            post.tell(Work(2), 1).expect_err("still taken").code,
+            "office_full"
+        );
+    }
+
+    #[actix_rt::test]
+    async fn a_bell_rings_once_until_it_is_answered() {
+        struct Door(Arc<std::sync::atomic::AtomicU32>);
+        impl Actor for Door {
+            type Context = Context<Self>;
+        }
+        impl Handler<Ring> for Door {
+            type Result = ();
+            fn handle(&mut self, _: Ring, _: &mut Self::Context) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let rings = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let addr = Door(rings.clone()).start();
+        let (bell, clapper) = Bell::new(addr.clone().recipient());
+        bell.ring();
+        bell.ring();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(rings.load(Ordering::SeqCst), 1);
+        clapper.lift();
+        bell.ring();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(rings.load(Ordering::SeqCst), 2);
+    }
+}

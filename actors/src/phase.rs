@@ -1,0 +1,317 @@
+//! The phase scheduler: it says, once a second, where the breath is, and announces what changed.
+//!
+//! In one tick, in this order: `phase_update`, `climate_update`, `usage_update`, `caesura_detected`, `drift_detected`,
+//! `heartbeat`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::prelude::*;
+use glint::{Breath, Climate, Name, Phase, Stamp, State, Zone};
+use tokio::time::Instant;
+use wire::payload;
+
+use crate::clock::Clock;
+use crate::emitter::{Announce, Emitter};
+use crate::mail::{Letter, Post};
+use crate::metrics::Metrics;
+use crate::tail::Tail;
+use crate::warden::Tripwire;
+
+/// A wall clock that moves by this much more or less than the machine's steady one has drifted.
+const DRIFT_MICROS: i64 = 1_000_000;
+
+/// What the office runs on.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The breath.
+    pub breath: Breath,
+    /// What zoneless times are local to.
+    pub zone: Zone,
+    /// How often to look.
+    pub tick: Duration,
+    /// How long no glint may come before that is a caesura.
+    pub caesura_after: Duration,
+    /// How far usage must move to be announced, as a share.
+    pub usage_step: f64,
+}
+
+/// The state as it was at the last tick. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct StateCell {
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What the state cell shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seen {
+    /// The state.
+    pub state: State,
+    /// When it was looked at.
+    pub stamp: Stamp,
+    /// Whether the first tick has been.
+    pub ticking: bool,
+}
+
+impl StateCell {
+    /// Returns what was seen last.
+    #[must_use]
+    pub fn read(&self) -> Seen {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, seen: Seen) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    }
+}
+
+/// Changes what the breath does not decide. What is `None` stays.
+#[derive(Debug, Clone, Copy, Default, Message)]
+#[rtype(result = "()")]
+pub struct Set {
+    /// The climate from now on.
+    pub climate: Option<Climate>,
+    /// The usage from now on, as a share of the capacity; clamped to `[0, 1]`, NaN is ignored.
+    pub usage: Option<f64>,
+}
+
+/// Reports a caesura or a drift that somebody else noticed.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub enum Notice {
+    /// A pause.
+    Caesura(String),
+    /// Something is out of step.
+    Drift(String),
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct PhaseKeeper {
+    settings: Settings,
+    clock: Clock,
+    tail: Tail,
+    emitter: Post<Emitter>,
+    cell: StateCell,
+    metrics: Metrics,
+    climate: Climate,
+    usage: f64,
+    announced: Announced,
+    /// Since when a caesura would count: the last glint, or the start.
+    quiet_since: Stamp,
+    caesura_said: bool,
+    last_tick: Option<(Stamp, Instant)>,
+    _tripwire: Tripwire,
+}
+
+/// What listeners were told last.
+#[derive(Debug, Default)]
+struct Announced {
+    phase: Option<Phase>,
+    climate: Option<Climate>,
+    usage: Option<f64>,
+}
+
+impl PhaseKeeper {
+    /// Makes the office; its first tick is when it starts.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        clock: Clock,
+        tail: Tail,
+        emitter: Post<Emitter>,
+        metrics: Metrics,
+        tripwire: Tripwire,
+    ) -> PhaseKeeper {
+        let now = clock.now();
+        let moment = settings.breath.at(now);
+        let state = State {
+            phase: moment.phase,
+            progress: moment.progress,
+            usage: 0.0,
+            climate: Climate::Clear,
+        };
+        let cell = StateCell {
+            seen: Arc::new(Mutex::new(Seen {
+                state,
+                stamp: now,
+                ticking: false,
+            })),
+        };
+        PhaseKeeper {
+            settings,
+            clock,
+            tail,
+            emitter,
+            cell,
+            metrics,
+            climate: Climate::Clear,
+            usage: 0.0,
+            announced: Announced::default(),
+            quiet_since: now,
+            caesura_said: false,
+            last_tick: None,
+            _tripwire: tripwire,
+        }
+    }
+
+    /// Returns the cell in which this office shows the state.
+    #[must_use]
+    pub fn cell(&self) -> StateCell {
+        self.cell.clone()
+    }
+
+    fn tick(&mut self) {
+        let now = self.clock.now();
+        let moment = self.settings.breath.at(now);
+        let state = State {
+            phase: moment.phase,
+            progress: moment.progress,
+            usage: self.usage,
+            climate: self.climate,
+        };
+        self.cell.write(Seen {
+            state,
+            stamp: now,
+            ticking: true,
+        });
+        self.metrics.usage.set(self.usage);
+        self.metrics.phase.set(
+            Phase::ALL
+                .iter()
+                .position(|phase| *phase == state.phase)
+                .unwrap_or(0) as i64,
+        );
+        for name in self.announced.changes(&state, self.settings.usage_step) {
+            self.announce(name, &state, now);
+        }
+        if let Some(message) = self.caesura(now) {
+            self.notice(Name::CaesuraDetected, &message, &state, now);
+        }
+        if let Some(message) = self.drift(now) {
+            self.notice(Name::DriftDetected, &message, &state, now);
+        }
+        self.announce(Name::Heartbeat, &state, now);
+    }
+
+    /// Says once per silence that it has become long.
+    fn caesura(&mut self, now: Stamp) -> Option<String> {
+        if let Some(last) = self
+            .tail
+            .last_glint()
+            .filter(|last| *last > self.quiet_since)
+        {
+            self.quiet_since = last;
+            self.caesura_said = false;
+        }
+        let silence =
+            Duration::from_micros(u64::try_from(now.micros_since(self.quiet_since)).unwrap_or(0));
+        if self.caesura_said || silence < self.settings.caesura_after {
+            return None;
+        }
+        self.caesura_said = true;
+        Some(format!("no glint for {} s", silence.as_secs()))
+    }
+
+    /// Compares the wall clock with the steady one.
+    fn drift(&mut self, now: Stamp) -> Option<String> {
+        let instant = self.clock.instant();
+        let (last, at) = self.last_tick.replace((now, instant))?;
+        let steady = i64::try_from(instant.duration_since(at).as_micros()).unwrap_or(i64::MAX);
+        let off = now.micros_since(last).saturating_sub(steady);
+        (off.abs() > DRIFT_MICROS).then(|| format!("the clock moved by {} ms", off / 1000))
+    }
+
+    fn announce(&self, name: Name, state: &State, stamp: Stamp) {
+        self.send(
+            name,
+            payload::of_state(name, state, stamp, self.settings.zone),
+            state,
+            stamp,
+        );
+    }
+
+    fn notice(&self, name: Name, message: &str, state: &State, stamp: Stamp) {
+        self.send(
+            name,
+            payload::of_notice(message, state, stamp, self.settings.zone),
+            state,
+            stamp,
+        );
+    }
+
+    fn send(&self, name: Name, text: String, state: &State, stamp: Stamp) {
+        let weight = text.len();
+        let announce = Announce {
+            name,
+            phase: state.phase.as_str(),
+            stamp,
+            text,
+        };
+        if let Err(err) = self.emitter.tell(announce, weight) {
+            tracing::warn!(%name, %err, "an event of the breath was not announced");
+        }
+    }
+}
+
+impl Announced {
+    /// Returns what listeners have not been told yet, and takes it for told.
+    fn changes(&mut self, state: &State, usage_step: f64) -> Vec<Name> {
+        let mut names = Vec::new();
+        if self.phase.replace(state.phase) != Some(state.phase) {
+            names.push(Name::PhaseUpdate);
+        }
+        if self.climate.replace(state.climate) != Some(state.climate) {
+            names.push(Name::ClimateUpdate);
+        }
+        // Against the last value that was announced, as it was announced: many small steps add up to one.
+        if self
+            .usage
+            .is_none_or(|usage| (state.usage - usage).abs() > usage_step)
+        {
+            self.usage = Some(payload::round4(state.usage));
+            names.push(Name::UsageUpdate);
+        }
+        names
+    }
+}
+
+impl Actor for PhaseKeeper {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.tick();
+        ctx.run_interval(self.settings.tick, |keeper, _| keeper.tick());
+    }
+}
+
+impl Handler<Letter<Set>> for PhaseKeeper {
+    type Result = ();
+
+    fn handle(&mut self, letter: Letter<Set>, _: &mut Self::Context) {
+        let Set { climate, usage } = letter.message;
+        self.climate = climate.unwrap_or(self.climate);
+        if let Some(usage) = usage.filter(|usage| !usage.is_nan()) {
+            self.usage = usage.clamp(0.0, 1.0);
+        }
+    }
+}
+
+impl Handler<Letter<Notice>> for PhaseKeeper {
+    type Result = ();
+
+    fn handle(&mut self, letter: Letter<Notice>, _: &mut Self::Context) {
+        let seen = self.cell.read();
+        match &letter.message {
+            Notice::Caesura(message) => self.notice(
+                Name::CaesuraDetected,
+                message,
+                &seen.state,
+                self.clock.now(),
+            ),
+            Notice::Drift(message) => {
+                self.notice(Name::DriftDetected, message, &seen.state, self.clock.now())
+            }
+        }
+    }
+}

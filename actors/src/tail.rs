@@ -1,0 +1,342 @@
+//! The recent past, in memory: what was given its place last, for everybody who reads by cursor.
+//!
+//! Not an actor: one office appends, many threads read, and each holds the lock only to copy a few pointers.
+//!
+//! Two windows on the same events:
+//! - *history*, the stored events, by offset: for replay;
+//! - the *feed*, all events in order of arrival, by a running number: for the workers, which are rung and read on. It is
+//!   short, as a worker that is this late has its lanes begin anew and lets its streams replay.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use glint::{Event, Name, Offset, Stamp};
+
+use crate::metrics::Metrics;
+
+/// Events that the feed holds.
+const FEED_EVENTS: usize = 8192;
+/// Bytes that the feed holds beyond its newest event.
+const FEED_BYTES: usize = 16 << 20;
+
+/// How much past is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Stored events.
+    pub events: usize,
+    /// Their bytes.
+    pub bytes: usize,
+}
+
+/// A page of history.
+#[derive(Debug)]
+pub enum History {
+    /// Events in order, at least one.
+    Events(Vec<Arc<Event>>),
+    /// Nothing comes after the place that was asked for.
+    Head,
+    /// What comes next is no longer here.
+    Gone {
+        /// The newest event that is gone: reading goes on after it.
+        floor: u64,
+    },
+}
+
+/// A page of the feed.
+#[derive(Debug)]
+pub struct Feed {
+    /// Events in order of arrival.
+    pub events: Vec<Arc<Event>>,
+    /// Where to read on.
+    pub next: u64,
+    /// The newest stored event when this page was made.
+    pub head: u64,
+    /// Whether events were missed before this page.
+    pub fell: bool,
+}
+
+/// The recent past. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct Tail {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    epoch: u64,
+    limits: Limits,
+    metrics: Metrics,
+    /// When the last glint was taken, in microseconds; `i64::MIN` before the first.
+    last_glint: AtomicI64,
+    past: Mutex<Past>,
+}
+
+#[derive(Debug)]
+struct Past {
+    /// Stored events without a hole; the first has seq `floor + 1`.
+    history: VecDeque<Arc<Event>>,
+    history_bytes: usize,
+    floor: u64,
+    feed: VecDeque<Arc<Event>>,
+    feed_bytes: usize,
+    feed_from: u64,
+}
+
+impl Past {
+    fn head(&self) -> u64 {
+        self.floor + self.history.len() as u64
+    }
+}
+
+impl Tail {
+    /// Makes an empty past in `epoch`.
+    #[must_use]
+    pub fn new(epoch: u64, limits: Limits, metrics: Metrics) -> Tail {
+        let past = Past {
+            history: VecDeque::new(),
+            history_bytes: 0,
+            floor: 0,
+            feed: VecDeque::new(),
+            feed_bytes: 0,
+            feed_from: 0,
+        };
+        let last_glint = AtomicI64::new(i64::MIN);
+        Tail {
+            shared: Arc::new(Shared {
+                epoch,
+                limits,
+                metrics,
+                last_glint,
+                past: Mutex::new(past),
+            }),
+        }
+    }
+
+    /// Returns the epoch of all offsets in here.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.shared.epoch
+    }
+
+    /// Returns the place of the newest stored event.
+    #[must_use]
+    pub fn head(&self) -> Offset {
+        Offset {
+            epoch: self.shared.epoch,
+            seq: self.lock().head(),
+        }
+    }
+
+    /// Returns the place before the oldest stored event that is still here.
+    #[must_use]
+    pub fn floor(&self) -> Offset {
+        Offset {
+            epoch: self.shared.epoch,
+            seq: self.lock().floor,
+        }
+    }
+
+    /// Returns the running number that the feed will give its next event.
+    #[must_use]
+    pub fn feed_head(&self) -> u64 {
+        let past = self.lock();
+        past.feed_from + past.feed.len() as u64
+    }
+
+    /// Returns when the last glint was taken.
+    #[must_use]
+    pub fn last_glint(&self) -> Option<Stamp> {
+        let micros = self.shared.last_glint.load(Ordering::Relaxed);
+        (micros != i64::MIN).then_some(Stamp(micros))
+    }
+
+    /// Appends events; stored ones must follow each other in their offsets. Only the emitter calls this.
+    pub(crate) fn push(&self, events: Vec<Event>) {
+        let metrics = &self.shared.metrics;
+        let mut past = self.lock();
+        for event in events {
+            let weight = event.weight_bytes();
+            if event.name == Name::GlintEmission {
+                self.shared
+                    .last_glint
+                    .store(event.stamp.0, Ordering::Relaxed);
+            }
+            let event = Arc::new(event);
+            if event.topic().is_stored() {
+                debug_assert_eq!(event.offset.seq, past.head() + 1, "history has no holes");
+                past.history_bytes += weight;
+                past.history.push_back(event.clone());
+            }
+            past.feed_bytes += weight;
+            past.feed.push_back(event);
+        }
+        let evicted = trim(&mut past, self.shared.limits);
+        metrics.tail_evicted.inc_by(evicted);
+        metrics.tail_events.set(past.history.len() as i64);
+        metrics.tail_bytes.set(past.history_bytes as i64);
+    }
+
+    /// Returns up to `max_events` stored events after `after`, none of them after `until`.
+    #[must_use]
+    pub fn history(&self, after: u64, until: u64, max_events: usize) -> History {
+        let past = self.lock();
+        if after < past.floor {
+            return History::Gone { floor: past.floor };
+        }
+        let last = past.head().min(until);
+        if after >= last {
+            return History::Head;
+        }
+        let from = (after - past.floor) as usize;
+        let count = ((last - after) as usize).min(max_events);
+        History::Events(past.history.range(from..from + count).cloned().collect())
+    }
+
+    /// Returns the newest `max_events` stored events, oldest first.
+    #[must_use]
+    pub fn newest(&self, max_events: usize) -> Vec<Arc<Event>> {
+        let past = self.lock();
+        let from = past.history.len().saturating_sub(max_events);
+        past.history.range(from..).cloned().collect()
+    }
+
+    /// Returns up to `max_events` of the feed from running number `from`.
+    #[must_use]
+    pub fn feed(&self, from: u64, max_events: usize) -> Feed {
+        let past = self.lock();
+        let fell = from < past.feed_from;
+        let start = (from.max(past.feed_from) - past.feed_from) as usize;
+        let end = past.feed.len().min(start.saturating_add(max_events));
+        let events = past.feed.range(start.min(end)..end).cloned().collect();
+        Feed {
+            events,
+            next: past.feed_from + end as u64,
+            head: past.head(),
+            fell,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Past> {
+        // Nothing in here panics half way through a change.
+        self.shared
+            .past
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn trim(past: &mut Past, limits: Limits) -> u64 {
+    let mut evicted = 0;
+    while past.history.len() > limits.events.max(1)
+        || (past.history_bytes > limits.bytes && past.history.len() > 1)
+    {
+        let Some(event) = past.history.pop_front() else {
+            break;
+        };
+        past.history_bytes -= event.weight_bytes();
+        past.floor += 1;
+        evicted += 1;
+    }
+    while past.feed.len() > FEED_EVENTS || (past.feed_bytes > FEED_BYTES && past.feed.len() > 1) {
+        let Some(event) = past.feed.pop_front() else {
+            break;
+        };
+        past.feed_bytes -= event.weight_bytes();
+        past.feed_from += 1;
+    }
+    evicted
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+
+    use super::*;
+
+    fn tail(events: usize) -> Tail {
+        let metrics = Metrics::register(&Registry::new()).expect("metrics");
+        Tail::new(
+            1,
+            Limits {
+                events,
+                bytes: 1 << 20,
+            },
+            metrics,
+        )
+    }
+
+    fn event(name: Name, seq: u64) -> Event {
+        Event {
+            name,
+            offset: Offset { epoch: 1, seq },
+            topic_seq: seq,
+            stamp: Stamp(0),
+            id: None,
+            repeats_id: false,
+            source: None,
+            phase: None,
+            text: "{}".into(),
+        }
+    }
+
+    fn seqs(history: History) -> Vec<u64> {
+        match history {
+            History::Events(events) => events.iter().map(|event| event.offset.seq).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn history_is_read_by_offset_and_ends_where_it_was_told_to() {
+        let tail = tail(10);
+        tail.push((1..=5).map(|seq| event(Name::GlintEmission, seq)).collect());
+        assert_eq!(seqs(tail.history(0, u64::MAX, 100)), [1, 2, 3, 4, 5]);
+        assert_eq!(seqs(tail.history(2, 4, 100)), [3, 4]);
+        assert_eq!(seqs(tail.history(2, u64::MAX, 1)), [3]);
+        assert!(matches!(tail.history(5, u64::MAX, 1), History::Head));
+        assert!(matches!(tail.history(4, 4, 1), History::Head));
+    }
+
+    #[test]
+    fn history_that_is_gone_says_where_it_begins() {
+        let tail = tail(2);
+        tail.push((1..=5).map(|seq| event(Name::GlintEmission, seq)).collect());
+        assert!(matches!(
+            tail.history(2, u64::MAX, 9),
+            History::Gone { floor: 3 }
+        ));
+        assert_eq!(seqs(tail.history(3, u64::MAX, 9)), [4, 5]);
+        assert_eq!(tail.newest(1)[0].offset.seq, 5);
+    }
+
+    #[test]
+    fn heartbeats_are_fed_and_not_kept() {
+        let tail = tail(10);
+        tail.push(vec![
+            event(Name::GlintEmission, 1),
+            event(Name::Heartbeat, 1),
+            event(Name::PhaseUpdate, 2),
+        ]);
+        assert_eq!(seqs(tail.history(0, u64::MAX, 9)), [1, 2]);
+        let feed = tail.feed(1, 9);
+        assert_eq!(
+            feed.events
+                .iter()
+                .map(|event| event.name)
+                .collect::<Vec<_>>(),
+            [Name::Heartbeat, Name::PhaseUpdate]
+        );
+        assert_eq!((feed.next, feed.head, feed.fell), (3, 2, false));
+    }
+
+    #[test]
+    fn a_reader_that_is_too_late_is_told() {
+        let tail = tail(10);
+        for _ in 0..=FEED_EVENTS {
+            tail.push(vec![event(Name::Heartbeat, 0)]);
+        }
+        assert!(tail.feed(0, 1).fell);
+        assert!(!tail.feed(1, 1).fell);
+    }
+}
