@@ -31,7 +31,7 @@ fn profile() -> String {
 }
 
 /// From the bytes of a publisher to the payload, JSON parsing included.
-#[divan::bench]
+#[divan::bench(sample_size = 1000)]
 fn json_to_glyph(bencher: Bencher<'_, '_>) {
     let mut out = String::with_capacity(256);
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
@@ -42,8 +42,16 @@ fn json_to_glyph(bencher: Bencher<'_, '_>) {
     });
 }
 
+/// The part of [`json_to_glyph`] that is not ours.
+#[divan::bench(sample_size = 1000)]
+fn json_to_value(bencher: Bencher<'_, '_>) {
+    bencher
+        .counter(ItemsCount::new(1_usize))
+        .bench_local(|| json::parse(divan::black_box(EVENT)));
+}
+
 /// The writer alone, on a value that was parsed before.
-#[divan::bench]
+#[divan::bench(sample_size = 1000)]
 fn value_to_glyph(bencher: Bencher<'_, '_>) {
     let value = json::parse(EVENT).expect("the event is JSON");
     let mut out = String::with_capacity(256);
@@ -55,7 +63,7 @@ fn value_to_glyph(bencher: Bencher<'_, '_>) {
 }
 
 /// From payload to JSON text.
-#[divan::bench]
+#[divan::bench(sample_size = 1000)]
 fn glyph_to_json(bencher: Bencher<'_, '_>) {
     let text = profile();
     let mut out = String::with_capacity(256);
@@ -68,7 +76,7 @@ fn glyph_to_json(bencher: Bencher<'_, '_>) {
 }
 
 /// The reader alone.
-#[divan::bench]
+#[divan::bench(sample_size = 1000)]
 fn glyph_to_value(bencher: Bencher<'_, '_>) {
     let text = profile();
     bencher
@@ -77,7 +85,7 @@ fn glyph_to_value(bencher: Bencher<'_, '_>) {
 }
 
 /// The state hash of a value that was parsed before.
-#[divan::bench]
+#[divan::bench(sample_size = 1000)]
 fn hash_of_value(bencher: Bencher<'_, '_>) {
     let value = json::parse(EVENT).expect("the event is JSON");
     bencher

@@ -1,7 +1,7 @@
 //! GLYPH payload text: canonical writers, the state hash, and a tolerant way back to JSON.
 //!
 //! GLYPH is one text notation with several dialects of reader. The writers here are therefore narrow and the reader is
-//! wide: what [`write`] emits as [`Form::Profile`] means the same in every reader we know of, and [`parse`] takes what
+//! wide: what [`write()`] emits as [`Form::Profile`] means the same in every reader we know of, and [`parse`] takes what
 //! any of the known writers emit, JSON text included.
 //!
 //! Numbers have the semantics of a double, as they have in a browser. A JSON lexeme that a double cannot hold is an
@@ -71,7 +71,7 @@ pub fn write(value: &Value<'_>, form: Form, out: &mut String) -> Result<(), Writ
 /// Returns the SHA-256 of the [`Form::Loose`] spelling: the state hash that patches name as their base.
 ///
 /// # Errors
-/// As [`write`]: a value that has no spelling has no hash.
+/// As [`write()`]: a value that has no spelling has no hash.
 ///
 /// # Examples
 /// ```

@@ -122,6 +122,7 @@ fn keys_sort_by_utf8_and_not_by_utf16() {
     let keys = "{\"\u{1F600}\":1,\"\u{FFEE}\":2}";
     let text = loose(keys);
     assert!(text.find('\u{FFEE}') < text.find('\u{1F600}'), "{text}");
+    assert_eq!(prefix_of_hash(keys), "f4c4862d0f45c2fc");
 }
 
 #[test]

@@ -7,14 +7,29 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 /// Text inside a string that sends one loose reader to its table code.
 const TABLE_LURE: &str = "=@tab _";
 
+/// Which bytes a bare word is made of. A table, because every key and string of every event is looked at.
+const WORD: [bool; 256] = {
+    let mut word = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        word[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_';
+        byte += 1;
+    }
+    word
+};
+
+/// Length of `struct`.
+const LONGEST_RESERVED: usize = 6;
+
 /// Tells whether canonical text spells `text` without quotes.
 pub(super) fn is_bare(text: &str) -> bool {
     let bytes = text.as_bytes();
     let Some(first) = bytes.first() else {
         return false;
     };
-    let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    !first.is_ascii_digit() && bytes.iter().all(word) && !is_reserved(text)
+    !first.is_ascii_digit()
+        && bytes.iter().all(|byte| WORD[usize::from(*byte)])
+        && !(bytes.len() <= LONGEST_RESERVED && is_reserved(text))
 }
 
 fn is_reserved(text: &str) -> bool {
