@@ -231,7 +231,7 @@ pub fn plain(event: &Event) -> String {
 /// Spells one of our own JSON lines as GLYPH.
 pub(crate) fn to_glyph(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
-    let value = json::parse_to_depth(line, json::MAX_DEPTH + 2).unwrap_or(Value::Null);
+    let value = json::parse_to_depth(line, glyph::MAX_DEPTH).unwrap_or(Value::Null);
     if glyph::write(&value, glyph::Form::Profile, &mut out).is_err() {
         // Cannot happen: admission refuses what a double cannot hold. A reader sees the text rather than nothing.
         let text = Value::String(Cow::Borrowed(line));

@@ -22,10 +22,13 @@ use sha2::{Digest, Sha256};
 pub use error::{GlyphError, GlyphFault, WriteError};
 pub use read::{MAX_COLUMN_NAME_BYTES, MAX_COLUMNS, parse};
 
+/// Deepest nesting that is written and read: a glint as deep as it may be, with two envelopes around it.
+pub const MAX_DEPTH: usize = glint::json::MAX_DEPTH + 2;
+
 /// How a value is spelt.
 ///
 /// All forms sort the members of a map by the bytes of their canonical key text, separate with single spaces, and nest
-/// at most [`glint::json::MAX_DEPTH`] deep.
+/// at most [`MAX_DEPTH`] deep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Form {
     /// What goes on the wire: one line without CR or LF that every known reader takes for the same value.
@@ -48,7 +51,7 @@ pub enum Form {
 ///
 /// # Errors
 /// [`WriteError::NumberRange`] and [`WriteError::NotANumber`] for numbers that no double stands for, and
-/// [`WriteError::Depth`] for values nested deeper than [`glint::json::MAX_DEPTH`].
+/// [`WriteError::Depth`] for values nested deeper than [`MAX_DEPTH`].
 ///
 /// # Examples
 /// ```

@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
-use glint::json::{self, MAX_DEPTH, Value};
+use glint::json::{self, Value};
 use proptest::prelude::*;
+use wire::glyph::MAX_DEPTH;
 use wire::glyph::{Form, parse, state_hash, write};
 
 const FORMS: [Form; 3] = [Form::Profile, Form::Loose, Form::NoTabular];

@@ -1,6 +1,6 @@
 //! What the GLYPH reader promises: every dialect it takes, every text it refuses, and where.
 
-use glint::json::MAX_DEPTH;
+use wire::glyph::MAX_DEPTH;
 use wire::glyph::{MAX_COLUMN_NAME_BYTES, MAX_COLUMNS, parse};
 
 /// Returns the text as JSON, or the code and the offset of the error.
@@ -242,7 +242,7 @@ fn reads_to_the_depth_limit_and_no_deeper() {
             ("glyph_depth", open.len() * MAX_DEPTH + bracket)
         );
     }
-    assert_eq!(json(&"[".repeat(1_000_000)), "glyph_depth 64");
+    assert_eq!(json(&"[".repeat(1_000_000)), "glyph_depth 66");
     // Unescaped borders cannot nest tables: the first cell ends inside its table.
     assert_eq!(json(&"@tab _ [x]\n|".repeat(10_000)), "glyph_truncated 23");
 }

@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
-use glint::json::{self, MAX_DEPTH, Value};
+use glint::json::{self, Value};
 use sha2::{Digest, Sha256};
+use wire::glyph::MAX_DEPTH;
 use wire::glyph::{Form, state_hash, write};
 
 fn spell(json: &str, form: Form) -> String {

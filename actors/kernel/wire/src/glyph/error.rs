@@ -1,6 +1,6 @@
 //! What can be wrong with a value that is to be written, or with a text that is to be read.
 
-use glint::json::MAX_DEPTH;
+use super::MAX_DEPTH;
 use thiserror::Error;
 
 use super::read::{MAX_COLUMN_NAME_BYTES, MAX_COLUMNS};
@@ -110,7 +110,7 @@ pub enum GlyphFault {
         "the table exceeds {MAX_COLUMNS} columns or {MAX_COLUMN_NAME_BYTES} bytes of column names over all rows"
     )]
     TableSize,
-    /// Nested deeper than [`glint::json::MAX_DEPTH`].
+    /// Nested deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
     #[error("nested deeper than {MAX_DEPTH} levels")]
     Depth,
 }

@@ -7,7 +7,9 @@ mod word;
 
 use std::borrow::Cow;
 
-use glint::json::{MAX_DEPTH, Value};
+use glint::json::Value;
+
+use super::MAX_DEPTH;
 
 use super::{GlyphError, GlyphFault};
 use members::Members;

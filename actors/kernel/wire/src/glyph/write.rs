@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use glint::json::{MAX_DEPTH, Member, Value};
+use glint::json::{Member, Value};
+
+use super::MAX_DEPTH;
 
 use super::{Form, WriteError, number, table, text};
 
