@@ -8,12 +8,16 @@
 //! - [`emitter`]: gives every event its place in the one order.
 //! - [`tail`]: the recent past, read by cursor.
 //! - [`phase`]: the breath.
+//! - [`shard`]: one per HTTP worker: lanes, streams, keepalives.
+//! - [`hub`]: which workers there are, who is connected, and how they are let go.
 //! - [`metrics`]: what all of them count.
 
 pub mod clock;
 pub mod emitter;
+pub mod hub;
 pub mod mail;
 pub mod metrics;
 pub mod phase;
+pub mod shard;
 pub mod tail;
 pub mod warden;

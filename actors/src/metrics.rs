@@ -48,6 +48,7 @@ pub struct Metrics {
     pub(crate) feed_falls: IntCounter,
     pub(crate) usage: Gauge,
     pub(crate) phase: IntGauge,
+    pub(crate) workers: IntGauge,
 }
 
 impl Metrics {
@@ -125,6 +126,7 @@ impl Metrics {
                 "Times that a worker was so late that its lanes had to begin anew.",
             )?,
             usage: Gauge::new("glintcast_breath_usage_ratio", "Usage, from 0 to 1.")?,
+            workers: IntGauge::new("glintcast_hub_workers", "Workers at work.")?,
             phase: IntGauge::new(
                 "glintcast_breath_phase",
                 "Phase: 0 inhale, 1 hold, 2 exhale, 3 return, 4 night_hold.",
@@ -165,6 +167,7 @@ impl Metrics {
             &self.lanes,
             &self.lane_bytes,
             &self.phase,
+            &self.workers,
         ];
         for gauge in gauges {
             registry.register(Box::new(gauge.clone()))?;

@@ -1,0 +1,274 @@
+//! The shard: one per HTTP worker, it turns the feed into lanes and wakes the streams of that worker.
+//!
+//! Messages bring no data. A [`Ring`] says that the tail has grown; the shard then reads on from its own number, spells
+//! each event once per lane that wants it, and wakes who waits. A stream is a [`Seat`]: a cursor into a lane, or into
+//! history until it has caught up. Everything here stays on one thread; nothing is locked, shared or sent.
+//!
+//! Layout:
+//! - `shard.rs`: the actor, its messages, [`ShardHandle::attach`].
+//! - `core`: what the actor and the seats of its worker share.
+//! - `lanes`: lanes by view and form, and their numbering.
+//! - `slots`: what is known of one stream; reading from it.
+//! - `start`: where a stream begins.
+//! - `round`: what is done once a second: keepalives, time limits, drain.
+
+mod core;
+mod lanes;
+mod round;
+mod slots;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use actix::prelude::*;
+use glint::{Refusal, Zone};
+use sieve::View;
+use wire::{Control, Form};
+
+pub use self::start::From;
+
+use self::core::Core;
+use crate::clock::Clock;
+use crate::mail::{Bell, Clapper, Ring};
+use crate::metrics::Metrics;
+use crate::phase::StateCell;
+use crate::tail::Tail;
+use crate::warden::Tripwire;
+
+/// Streams that are woken before others on this thread get a turn.
+///
+/// Waking thousands at once puts every other request of the worker behind thousands of writes.
+const WAKE_SLICE: usize = 64;
+
+/// How often streams are looked at for keepalives and time limits.
+const ROUND: Duration = Duration::from_secs(1);
+/// How often streams are looked at while the worker drains.
+const DRAIN_ROUND: Duration = Duration::from_millis(50);
+
+/// What a shard runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// The number of this worker, from 0.
+    pub worker: u64,
+    /// The window of each lane.
+    pub lane: lane::Limits,
+    /// Lanes at most; a stream that needs one more is refused.
+    pub lanes_max: usize,
+    /// Streams at most, over all workers.
+    pub streams_max: usize,
+    /// Longest silence on a stream.
+    pub keepalive: Duration,
+    /// Shortest and longest time after which a client is told to come back, in milliseconds.
+    pub retry_ms: (u32, u32),
+    /// What zoneless times are local to.
+    pub zone: Zone,
+}
+
+/// What a stream is to be.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Which events.
+    pub view: View,
+    /// How they are spelt.
+    pub form: Form,
+    /// Where it begins.
+    pub from: From,
+    /// Events after which it ends.
+    pub limit: Option<u64>,
+    /// Time after which it ends.
+    pub timeout: Option<Duration>,
+}
+
+/// Ends the streams of this worker, spread over a time, and takes no more.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Drain {
+    /// The time over which the farewells are spread.
+    pub spread: Duration,
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Shard {
+    handle: ShardHandle,
+    clapper: Clapper,
+    round: Option<SpawnHandle>,
+    _tripwire: Tripwire,
+}
+
+/// The shard of this worker, for the handlers of the same thread.
+#[derive(Debug, Clone)]
+pub struct ShardHandle {
+    core: Rc<RefCell<Core>>,
+}
+
+impl Shard {
+    /// Starts a shard on the current arbiter, and returns its handle, the bell that rings it and its address.
+    #[must_use]
+    pub fn start_here(
+        settings: Settings,
+        clock: Clock,
+        tail: Tail,
+        state: StateCell,
+        metrics: &Metrics,
+        tripwire: Tripwire,
+    ) -> (ShardHandle, Bell, Addr<Shard>) {
+        let handle = ShardHandle {
+            core: Rc::new(RefCell::new(Core::new(
+                settings, clock, tail, state, metrics,
+            ))),
+        };
+        let ctx = Context::<Shard>::new();
+        let addr = ctx.address();
+        let (bell, clapper) = Bell::new(addr.clone().recipient());
+        ctx.run(Shard {
+            handle: handle.clone(),
+            clapper,
+            round: None,
+            _tripwire: tripwire,
+        });
+        (handle, bell, addr)
+    }
+
+    fn look_every(&mut self, period: Duration, ctx: &mut Context<Self>) {
+        if let Some(round) = self.round.take() {
+            ctx.cancel_future(round);
+        }
+        self.round = Some(ctx.run_interval(period, |shard, _| {
+            shard.handle.core.borrow_mut().round();
+            shard.handle.pump();
+        }));
+    }
+}
+
+impl Actor for Shard {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.look_every(ROUND, ctx);
+    }
+}
+
+impl Handler<Ring> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, _: Ring, _: &mut Self::Context) {
+        self.clapper.lift();
+        self.handle.core.borrow_mut().pull();
+        self.handle.pump();
+    }
+}
+
+impl Handler<Drain> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) {
+        self.handle.core.borrow_mut().drain(drain.spread);
+        self.look_every(DRAIN_ROUND, ctx);
+    }
+}
+
+impl ShardHandle {
+    /// Opens a stream. Its greeting, and a gap if it begins with one, are its first bytes.
+    ///
+    /// # Errors
+    /// `streams_full` or `views_full` at the bound, `draining` when the broker is stopping.
+    pub fn attach(&self, request: Request) -> Result<Seat, Refusal> {
+        let mut core = self.core.borrow_mut();
+        core.pull();
+        let (id, serial) = core.attach(request)?;
+        drop(core);
+        self.pump();
+        Ok(Seat {
+            line: Line {
+                core: self.core.clone(),
+                id,
+                serial,
+            },
+        })
+    }
+
+    /// Wakes who waits for what the lanes got, in slices, with others getting their turns between.
+    fn pump(&self) {
+        let mut core = self.core.borrow_mut();
+        if core.pumping || core.to_wake.is_empty() {
+            return;
+        }
+        core.pumping = true;
+        drop(core);
+        let core = self.core.clone();
+        actix::spawn(async move {
+            while core.borrow_mut().wake(WAKE_SLICE) {
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+}
+
+/// A stream: dropping it ends it.
+#[derive(Debug)]
+pub struct Seat {
+    line: Line,
+}
+
+impl Seat {
+    /// Returns the next bytes for the client, about `max_bytes` of them, in whole frames; `None` at the end.
+    ///
+    /// The bytes are copied out of the lane, as the body of a response owns what it sends.
+    pub fn poll_bytes(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        max_bytes: usize,
+    ) -> Poll<Option<Vec<u8>>> {
+        self.line
+            .core
+            .borrow_mut()
+            .read(self.line.id, cx.waker(), max_bytes)
+    }
+
+    /// Returns a line to this stream, for whoever reads what the client says.
+    #[must_use]
+    pub fn line(&self) -> Line {
+        self.line.clone()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.line.core.borrow_mut().detach(self.line.id);
+    }
+}
+
+/// A way to say something on a stream. Outlives it: what is said afterwards is dropped.
+#[derive(Debug, Clone)]
+pub struct Line {
+    core: Rc<RefCell<Core>>,
+    id: usize,
+    serial: u64,
+}
+
+impl Line {
+    /// Says something on the stream.
+    ///
+    /// A client that asks for answers and does not read them is cut off at 64 KiB of them.
+    pub fn say(&self, control: &Control<'_>) {
+        self.core.borrow_mut().say(self.id, self.serial, control);
+    }
+
+    /// Ends the stream after a farewell with this reason and WebSocket close code.
+    pub fn hang_up(&self, reason: &'static str, close_code: u16) {
+        self.core
+            .borrow_mut()
+            .hang_up(self.id, self.serial, reason, close_code);
+    }
+
+    /// Sends the whole streams of this one's numbered topics anew, by name, for a client that lost its place.
+    pub fn directory(&self) {
+        self.core.borrow_mut().directory(self.id, self.serial);
+    }
+}

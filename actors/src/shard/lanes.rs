@@ -1,0 +1,202 @@
+//! Lanes by what they carry, and the numbers of their frames.
+//!
+//! A lane belongs to one view in one form: the filter is evaluated once per event and view, and a reader's bytes are
+//! always contiguous. In numbered forms a view of whole topics has the numbers of the topics, the same for everybody; a
+//! filtered one has a stream of its own.
+
+use std::collections::HashMap;
+
+use glint::Event;
+use lane::Lane;
+use sieve::View;
+use slab::Slab;
+use wire::{Form, Place, Rendering, Stream, sid_of_topic, sid_of_view};
+
+/// Lanes of one worker.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    limits: lane::Limits,
+    max: usize,
+    slab: Slab<ViewLane>,
+    shared: HashMap<(View, Form), usize>,
+}
+
+/// A lane with its readers.
+#[derive(Debug)]
+pub(super) struct ViewLane {
+    pub(super) lane: Lane,
+    /// Slots that have read everything and wait.
+    pub(super) parked: Vec<usize>,
+    view: View,
+    form: Form,
+    numbering: Numbering,
+    readers: usize,
+    is_shared: bool,
+}
+
+/// How the frames of a stream are numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbering {
+    /// As the topics are.
+    Topics,
+    /// On a sid of its own, after `base` frames that were sent before.
+    Own { sid: u64, base: u64 },
+}
+
+impl Numbering {
+    /// Returns the numbering of a stream of its own, with a sid that `serial` has not made before.
+    pub(super) fn fresh(epoch: u64, serial: &mut u64) -> Numbering {
+        *serial += 1;
+        Numbering::Own {
+            sid: sid_of_view(epoch, *serial),
+            base: 0,
+        }
+    }
+
+    /// Returns the numbers of the event that comes after `frames` frames.
+    pub(super) fn place(self, event: &Event, frames: u64) -> Place {
+        match self {
+            Numbering::Topics => Place {
+                sid: sid_of_topic(event.offset.epoch, event.topic()),
+                seq: event.topic_seq,
+            },
+            Numbering::Own { sid, base } => Place {
+                sid,
+                seq: base + frames + 1,
+            },
+        }
+    }
+
+    /// Returns this numbering after `frames` more frames.
+    pub(super) fn after(self, frames: u64) -> Numbering {
+        match self {
+            Numbering::Topics => Numbering::Topics,
+            Numbering::Own { sid, base } => Numbering::Own {
+                sid,
+                base: base + frames,
+            },
+        }
+    }
+
+    /// Returns the directory of a stream that is numbered like this.
+    pub(super) fn streams(self, view: &View, epoch: u64) -> Vec<Stream> {
+        let whole = |topic| Stream {
+            sid: sid_of_topic(epoch, topic),
+            topics: vec![topic],
+            filtered: false,
+        };
+        match self {
+            Numbering::Topics => view.topics().map(whole).collect(),
+            Numbering::Own { sid, .. } => vec![Stream {
+                sid,
+                topics: view.topics().collect(),
+                filtered: true,
+            }],
+        }
+    }
+}
+
+impl Lanes {
+    pub(super) fn new(limits: lane::Limits, max: usize) -> Lanes {
+        Lanes {
+            limits,
+            max,
+            slab: Slab::new(),
+            shared: HashMap::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    pub(super) fn window_bytes(&self) -> usize {
+        self.slab
+            .iter()
+            .map(|(_, lane)| lane.lane.window_bytes_used())
+            .sum()
+    }
+
+    pub(super) fn get_mut(&mut self, id: usize) -> &mut ViewLane {
+        &mut self.slab[id]
+    }
+
+    /// Returns the numbering of a lane from its beginning.
+    pub(super) fn numbering(&self, id: usize) -> Numbering {
+        self.slab[id].numbering
+    }
+
+    /// Gives the lane that everybody with this view shares another reader, or opens it: it then begins after `floor`.
+    /// `None` at the bound.
+    pub(super) fn join(
+        &mut self,
+        view: &View,
+        form: Form,
+        numbering: Numbering,
+        floor: u64,
+    ) -> Option<usize> {
+        let key = (view.clone(), form);
+        if let Some(&id) = self.shared.get(&key) {
+            self.slab[id].readers += 1;
+            return Some(id);
+        }
+        let id = self.open(view, form, numbering, floor)?;
+        self.slab[id].is_shared = true;
+        self.shared.insert(key, id);
+        Some(id)
+    }
+
+    /// Opens a lane for one reader alone. `None` at the bound.
+    pub(super) fn open(
+        &mut self,
+        view: &View,
+        form: Form,
+        numbering: Numbering,
+        floor: u64,
+    ) -> Option<usize> {
+        if self.slab.len() >= self.max {
+            return None;
+        }
+        Some(self.slab.insert(ViewLane {
+            lane: Lane::new(self.limits, floor),
+            parked: Vec::new(),
+            view: view.clone(),
+            form,
+            numbering,
+            readers: 1,
+            is_shared: false,
+        }))
+    }
+
+    /// Takes a reader away; a lane without readers goes.
+    pub(super) fn leave(&mut self, id: usize) {
+        let lane = &mut self.slab[id];
+        lane.readers -= 1;
+        if lane.readers > 0 {
+            return;
+        }
+        let lane = self.slab.remove(id);
+        if lane.is_shared {
+            self.shared.remove(&(lane.view, lane.form));
+        }
+    }
+
+    /// Spells an event into every lane that wants it, and moves who waits there to `to_wake`.
+    pub(super) fn append(
+        &mut self,
+        event: &Event,
+        rendering: &Rendering<'_>,
+        to_wake: &mut Vec<usize>,
+    ) {
+        for (_, lane) in &mut self.slab {
+            if !lane.view.matches(event) {
+                continue;
+            }
+            let place = lane.numbering.place(event, lane.lane.head().number());
+            let form = lane.form;
+            lane.lane
+                .append(event.offset.seq, |out| rendering.push(form, place, out));
+            to_wake.append(&mut lane.parked);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What is done for streams from time to time, and what is said to one of them alone.
+
+use std::time::Duration;
+
+use wire::{Control, Stream, sid_of_topic};
+
+use super::DRAIN_ROUND;
+use super::core::Core;
+
+/// WebSocket close code "service restart" (RFC 6455, section 7.4.1, registered value).
+const CLOSE_RESTART: u16 = 1012;
+/// WebSocket close code "normal closure".
+const CLOSE_NORMAL: u16 = 1000;
+/// WebSocket close code "policy violation".
+const CLOSE_POLICY: u16 = 1008;
+
+impl Core {
+    /// Looks after every stream: keepalives, time limits, farewells.
+    pub(super) fn round(&mut self) {
+        let age = self.age();
+        let mut farewells = self.farewells.unwrap_or(0);
+        let mut due = Vec::new();
+        for (id, slot) in &self.slots {
+            if slot.ended {
+                continue;
+            }
+            if farewells > 0 {
+                farewells -= 1;
+                due.push((id, slot.serial, Due::Farewell("draining", CLOSE_RESTART)));
+            } else if slot.ends_at.is_some_and(|ends_at| ends_at <= age) {
+                due.push((id, slot.serial, Due::Farewell("timeout", CLOSE_NORMAL)));
+            } else if age.saturating_sub(slot.written_at) + super::ROUND > self.settings.keepalive
+                && slot.aside.is_empty()
+            {
+                due.push((id, slot.serial, Due::Keepalive));
+            }
+        }
+        for (id, serial, due) in due {
+            match due {
+                Due::Keepalive => self.say(id, serial, &Control::Keepalive(self.clock.now())),
+                Due::Farewell(reason, close_code) => self.hang_up(id, serial, reason, close_code),
+            }
+        }
+        self.show();
+    }
+
+    /// Takes no more streams, and ends those that there are over `spread`.
+    pub(super) fn drain(&mut self, spread: Duration) {
+        let rounds = (spread.as_millis() / DRAIN_ROUND.as_millis()).max(1) as usize;
+        self.farewells = Some(self.slots.len().div_ceil(rounds).max(1));
+    }
+
+    pub(super) fn say(&mut self, id: usize, serial: u64, control: &Control<'_>) {
+        let zone = self.settings.zone;
+        let Some(slot) = self
+            .slots
+            .get_mut(id)
+            .filter(|slot| slot.serial == serial && !slot.ended)
+        else {
+            return;
+        };
+        control.push(slot.form, zone, &mut slot.control_seq, &mut slot.aside);
+        if slot.aside_is_full() {
+            self.hang_up(id, serial, "unread_answers", CLOSE_POLICY);
+        }
+        self.wake_one(id);
+    }
+
+    pub(super) fn hang_up(
+        &mut self,
+        id: usize,
+        serial: u64,
+        reason: &'static str,
+        close_code: u16,
+    ) {
+        let retry_ms = self.retry_ms(serial);
+        let stamp = self.clock.now();
+        let zone = self.settings.zone;
+        let Some(slot) = self
+            .slots
+            .get_mut(id)
+            .filter(|slot| slot.serial == serial && !slot.ended)
+        else {
+            return;
+        };
+        let farewell = Control::Farewell {
+            reason,
+            retry_ms,
+            close_code,
+            stamp,
+        };
+        farewell.push(slot.form, zone, &mut slot.control_seq, &mut slot.aside);
+        slot.ended = true;
+        self.wake_one(id);
+    }
+
+    /// Names the whole topics of a stream again.
+    pub(super) fn directory(&mut self, id: usize, serial: u64) {
+        let epoch = self.tail.epoch();
+        let Some(slot) = self.slots.get(id) else {
+            return;
+        };
+        let whole = |topic| Stream {
+            sid: sid_of_topic(epoch, topic),
+            topics: vec![topic],
+            filtered: false,
+        };
+        let streams: Vec<Stream> = slot.view().topics().map(whole).collect();
+        self.say(id, serial, &Control::Directory(&streams));
+    }
+
+    /// Returns when the client of a stream is to come back: another time for each, so that they do not come at once.
+    pub(super) fn retry_ms(&self, serial: u64) -> u32 {
+        let (least, most) = self.settings.retry_ms;
+        let seed = serial ^ self.clock.now().0.unsigned_abs();
+        least + (mix(seed) % u64::from(most.saturating_sub(least) + 1)) as u32
+    }
+
+    /// Brings what is counted here to where others see it.
+    fn show(&mut self) {
+        self.metrics
+            .stream_deliveries
+            .inc_by(std::mem::take(&mut self.deliveries));
+        self.metrics
+            .stream_bytes
+            .inc_by(std::mem::take(&mut self.delivered_bytes));
+        let lanes = (self.lanes.len() as i64, self.lanes.window_bytes() as i64);
+        let shown = std::mem::replace(&mut self.shown_lanes, lanes);
+        self.metrics.lanes.add(lanes.0 - shown.0);
+        self.metrics.lane_bytes.add(lanes.1 - shown.1);
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    Keepalive,
+    Farewell(&'static str, u16),
+}
+
+/// Spreads numbers (the finaliser of SplitMix64, Steele, Lea and Flood, 2014).
+fn mix(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
+}

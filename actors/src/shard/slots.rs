@@ -1,0 +1,370 @@
+//! One stream: what it has had, what it gets next.
+
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use glint::Refusal;
+use lane::{Cursor, Join, Read};
+use sieve::View;
+use wire::{Control, Form, Hello, Rendering};
+
+use super::core::Core;
+use super::lanes::Numbering;
+use super::{Request, start};
+use crate::tail::History;
+
+/// Events of history looked at in one turn.
+const REPLAY_PAGE: usize = 256;
+/// Pages of history without a match, after which others get their turn.
+const REPLAY_PAGES: usize = 4;
+/// Answers that may wait for a client that does not read.
+const MAX_ASIDE_BYTES: usize = 64 * 1024;
+
+/// WebSocket close code "normal closure" (RFC 6455, section 7.4.1).
+const CLOSE_NORMAL: u16 = 1000;
+/// WebSocket close code "try again later" (registered value).
+const CLOSE_TRY_LATER: u16 = 1013;
+
+/// One stream.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) serial: u64,
+    pub(super) form: Form,
+    pub(super) waker: Option<Waker>,
+    /// Where it stands among the waiting ones of its lane.
+    pub(super) parked_at: Option<usize>,
+    /// Said to this stream alone, and sent before anything else.
+    pub(super) aside: Vec<u8>,
+    /// Numbers what is said to this stream alone.
+    pub(super) control_seq: u64,
+    pub(super) ended: bool,
+    /// When it was last given bytes, in whole seconds of the worker's age.
+    pub(super) written_at: Duration,
+    /// When it ends, as an age of the worker.
+    pub(super) ends_at: Option<Duration>,
+    view: View,
+    stage: Stage,
+    /// The last stored event that it has had or that did not match.
+    seen: u64,
+    /// Events that it may still get.
+    left: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// Reads history; its frames are numbered from here.
+    Replay(Numbering),
+    /// Reads a lane.
+    Live { lane: usize, cursor: Cursor },
+}
+
+impl Core {
+    /// Opens a slot and says hello. Returns its id and serial.
+    pub(super) fn attach(&mut self, request: Request) -> Result<(usize, u64), Refusal> {
+        self.check_room()?;
+        let Request {
+            view,
+            form,
+            from,
+            limit,
+            timeout,
+        } = request;
+        let start = start::resolve(from, &view, self.head, &self.tail);
+        let epoch = self.tail.epoch();
+        let is_own = form.is_numbered() && !view.is_whole();
+        let numbering = if is_own {
+            Numbering::fresh(epoch, &mut self.sids)
+        } else {
+            Numbering::Topics
+        };
+        let mut stage = Stage::Replay(numbering);
+        if start.seen == self.head {
+            let lane = self
+                .lanes
+                .join(&view, form, numbering, self.head)
+                .ok_or_else(|| self.views_full())?;
+            stage = Stage::Live {
+                lane,
+                cursor: self.lanes.get_mut(lane).lane.head(),
+            };
+        } else if self.lanes.len() >= self.settings.lanes_max {
+            return Err(self.views_full());
+        }
+        let numbering = match stage {
+            Stage::Live { lane, .. } => self.lanes.numbering(lane),
+            Stage::Replay(numbering) => numbering,
+        };
+        self.serial += 1;
+        let age = self.age();
+        let mut slot = Slot {
+            serial: self.serial,
+            form,
+            waker: None,
+            parked_at: None,
+            aside: Vec::new(),
+            control_seq: 0,
+            ended: false,
+            written_at: age,
+            ends_at: timeout.map(|timeout| age + timeout),
+            stage,
+            seen: start.seen,
+            left: limit.unwrap_or(u64::MAX),
+            view,
+        };
+        self.greet(&mut slot, &start, numbering);
+        self.metrics
+            .streams
+            .with_label_values(&[form.as_str()])
+            .inc();
+        let serial = slot.serial;
+        Ok((self.slots.insert(slot), serial))
+    }
+
+    fn greet(&self, slot: &mut Slot, start: &start::Start, numbering: Numbering) {
+        let stamp = self.clock.now();
+        let streams = if slot.form.is_numbered() {
+            numbering.streams(&slot.view, self.tail.epoch())
+        } else {
+            Vec::new()
+        };
+        let hello = Hello {
+            state: self.state.read().state,
+            stamp,
+            cursor: self.place(start.seen),
+            keepalive_ms: u32::try_from(self.settings.keepalive.as_millis()).unwrap_or(u32::MAX),
+            retry_ms: self.retry_ms(slot.serial),
+            recovered: start.gap.is_none(),
+            streams: &streams,
+        };
+        self.push(slot, &Control::Hello(&hello));
+        if let Some((from, to, reason)) = start.gap {
+            self.metrics.stream_gaps.inc();
+            self.push(
+                slot,
+                &Control::Gap {
+                    from,
+                    to,
+                    reason,
+                    stamp,
+                },
+            );
+        }
+    }
+
+    pub(super) fn push(&self, slot: &mut Slot, control: &Control<'_>) {
+        control.push(
+            slot.form,
+            self.settings.zone,
+            &mut slot.control_seq,
+            &mut slot.aside,
+        );
+    }
+
+    /// Ends a slot that its connection has let go.
+    pub(super) fn detach(&mut self, id: usize) {
+        self.leave_lane(id);
+        let slot = self.slots.remove(id);
+        self.metrics
+            .streams
+            .with_label_values(&[slot.form.as_str()])
+            .dec();
+    }
+
+    /// Takes a slot out of its lane; from now on it reads history.
+    pub(super) fn leave_lane(&mut self, id: usize) {
+        let slot = &mut self.slots[id];
+        let Stage::Live { lane, cursor } = slot.stage else {
+            return;
+        };
+        let numbering = self.lanes.numbering(lane).after(cursor.number());
+        slot.stage = Stage::Replay(numbering);
+        if let Some(at) = slot.parked_at.take() {
+            let parked = &mut self.lanes.get_mut(lane).parked;
+            parked.swap_remove(at);
+            if let Some(&moved) = parked.get(at) {
+                self.slots[moved].parked_at = Some(at);
+            }
+        }
+        self.lanes.leave(lane);
+    }
+
+    /// Returns the next bytes of a slot, or parks it.
+    pub(super) fn read(
+        &mut self,
+        id: usize,
+        waker: &Waker,
+        max_bytes: usize,
+    ) -> Poll<Option<Vec<u8>>> {
+        let mut out = std::mem::take(&mut self.slots[id].aside);
+        if self.slots[id].ended {
+            return Poll::Ready((!out.is_empty()).then_some(out));
+        }
+        for _ in 0..REPLAY_PAGES {
+            if out.len() >= max_bytes || self.slots[id].ended || self.slots[id].left == 0 {
+                break;
+            }
+            let more = match self.slots[id].stage {
+                Stage::Live { lane, cursor } => {
+                    self.read_lane(id, lane, cursor, max_bytes, &mut out)
+                }
+                Stage::Replay(numbering) => self.read_history(id, numbering, max_bytes, &mut out),
+            };
+            if !more {
+                break;
+            }
+        }
+        if self.slots[id].left == 0 {
+            self.hang_up(id, self.slots[id].serial, "limit", CLOSE_NORMAL);
+            out.append(&mut self.slots[id].aside);
+        }
+        let age = self.age();
+        let slot = &mut self.slots[id];
+        if !out.is_empty() {
+            self.delivered_bytes += out.len() as u64;
+            slot.written_at = age;
+            return Poll::Ready(Some(out));
+        }
+        if slot.ended {
+            return Poll::Ready(None);
+        }
+        slot.waker = Some(waker.clone());
+        match slot.stage {
+            Stage::Live { lane, .. } => self.park(id, lane),
+            // Nothing matched in this turn: go on when others had theirs.
+            Stage::Replay(_) => waker.wake_by_ref(),
+        }
+        Poll::Pending
+    }
+
+    fn park(&mut self, id: usize, lane: usize) {
+        let slot = &mut self.slots[id];
+        if slot.parked_at.is_none() {
+            let parked = &mut self.lanes.get_mut(lane).parked;
+            slot.parked_at = Some(parked.len());
+            parked.push(id);
+        }
+    }
+
+    /// Takes a run from a lane, and tells whether to look again.
+    fn read_lane(
+        &mut self,
+        id: usize,
+        lane: usize,
+        cursor: Cursor,
+        max_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let slot = &mut self.slots[id];
+        let frames = u32::try_from(slot.left).unwrap_or(u32::MAX);
+        match self
+            .lanes
+            .get_mut(lane)
+            .lane
+            .read(cursor, max_bytes - out.len(), frames)
+        {
+            Read::Idle => false,
+            Read::Run(run) => {
+                out.extend_from_slice(run.bytes);
+                slot.stage = Stage::Live {
+                    lane,
+                    cursor: run.next,
+                };
+                slot.seen = slot.seen.max(run.mark);
+                slot.take(run.frames.into());
+                self.deliveries += u64::from(run.frames);
+                // What is left of the page, if anything, comes with the next turn: a run ends where its page ends.
+                false
+            }
+            Read::Fell(_) => {
+                self.metrics.stream_falls.inc();
+                self.leave_lane(id);
+                true
+            }
+        }
+    }
+
+    /// Spells a page of history, and tells whether to look again.
+    fn read_history(
+        &mut self,
+        id: usize,
+        numbering: Numbering,
+        max_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let slot = &mut self.slots[id];
+        match self.tail.history(slot.seen, self.head, REPLAY_PAGE) {
+            History::Head => self.go_live(id, numbering),
+            History::Gone { floor } => {
+                let (from, to) = (self.place(self.slots[id].seen), self.place(floor));
+                let gap = Control::Gap {
+                    from,
+                    to,
+                    reason: "evicted",
+                    stamp: self.clock.now(),
+                };
+                let (zone, slot) = (self.settings.zone, &mut self.slots[id]);
+                gap.push(slot.form, zone, &mut slot.control_seq, out);
+                slot.seen = floor;
+                self.metrics.stream_gaps.inc();
+                true
+            }
+            History::Events(events) => {
+                let mut frames = 0;
+                for event in events {
+                    if out.len() >= max_bytes || slot.left == 0 {
+                        break;
+                    }
+                    slot.seen = event.offset.seq;
+                    if slot.view.matches(&event) {
+                        let place = numbering.place(&event, frames);
+                        Rendering::new(&event, self.settings.zone).push(slot.form, place, out);
+                        frames += 1;
+                        slot.take(1);
+                    }
+                }
+                slot.stage = Stage::Replay(numbering.after(frames));
+                self.deliveries += frames;
+                true
+            }
+        }
+    }
+
+    /// Takes a slot that has caught up into a lane, and tells whether to look again.
+    fn go_live(&mut self, id: usize, numbering: Numbering) -> bool {
+        let slot = &self.slots[id];
+        let lane = match numbering {
+            Numbering::Topics => self.lanes.join(&slot.view, slot.form, numbering, self.head),
+            Numbering::Own { .. } => self.lanes.open(&slot.view, slot.form, numbering, self.head),
+        };
+        let Some(lane) = lane else {
+            let serial = slot.serial;
+            self.hang_up(id, serial, "views_full", CLOSE_TRY_LATER);
+            return false;
+        };
+        let cursor = match self.lanes.get_mut(lane).lane.join(slot.seen) {
+            // All of the feed that this worker has taken is in history up to `head`, so nothing seen comes again.
+            Join::At(cursor) | Join::Ahead(cursor) => cursor,
+            Join::Evicted => {
+                self.lanes.leave(lane);
+                return true;
+            }
+        };
+        self.slots[id].stage = Stage::Live { lane, cursor };
+        true
+    }
+}
+
+impl Slot {
+    /// Notes that events were given out.
+    fn take(&mut self, events: u64) {
+        self.left -= events.min(self.left);
+    }
+
+    pub(super) fn aside_is_full(&self) -> bool {
+        self.aside.len() > MAX_ASIDE_BYTES
+    }
+
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
+}

@@ -1,0 +1,78 @@
+//! Where a stream begins.
+
+use glint::Offset;
+use sieve::View;
+
+use crate::tail::{History, Tail};
+
+/// Where a subscriber wants to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum From {
+    /// With what comes next.
+    #[default]
+    Now,
+    /// With the oldest that is still here.
+    Earliest,
+    /// With the last so many events that match.
+    Last(u64),
+    /// After the event of this offset.
+    After(Offset),
+}
+
+/// Where a stream really begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Start {
+    /// The stored event before the first one to come.
+    pub(super) seen: u64,
+    /// What was asked for and cannot be had: from, to and why.
+    pub(super) gap: Option<(Offset, Offset, &'static str)>,
+}
+
+/// Events looked at per turn on the way back.
+const STRIDE: u64 = 512;
+
+/// Finds the beginning. `head` is the newest stored event that the lanes have seen.
+pub(super) fn resolve(from: From, view: &View, head: u64, tail: &Tail) -> Start {
+    let floor = tail.floor();
+    let whole = |seen| Start { seen, gap: None };
+    match from {
+        From::Now => whole(head),
+        From::Earliest => whole(floor.seq),
+        From::Last(count) => whole(rewind(count, view, head, tail)),
+        From::After(cursor) if cursor.epoch != floor.epoch => Start {
+            seen: floor.seq,
+            gap: Some((cursor, floor, "unknown_epoch")),
+        },
+        From::After(cursor) if cursor.seq < floor.seq => Start {
+            seen: floor.seq,
+            gap: Some((cursor, floor, "evicted")),
+        },
+        From::After(cursor) if cursor.seq > head => {
+            let end = Offset { seq: head, ..floor };
+            Start {
+                seen: head,
+                gap: Some((cursor, end, "unknown_cursor")),
+            }
+        }
+        From::After(cursor) => whole(cursor.seq),
+    }
+}
+
+/// Walks back from `head` until `count` events matched, or there is no more past.
+fn rewind(count: u64, view: &View, head: u64, tail: &Tail) -> u64 {
+    let (mut left, mut end) = (count, head);
+    while left > 0 {
+        let begin = end.saturating_sub(STRIDE).max(tail.floor().seq);
+        let History::Events(events) = tail.history(begin, end, STRIDE as usize) else {
+            break;
+        };
+        for event in events.iter().rev().filter(|event| view.matches(event)) {
+            left -= 1;
+            if left == 0 {
+                return event.offset.seq - 1;
+            }
+        }
+        end = begin;
+    }
+    end.max(tail.floor().seq)
+}

@@ -1,0 +1,1 @@
+//! Promises of the shard, kept against a virtual clock.
