@@ -42,8 +42,8 @@ Examples:
   tail -f glints.jsonl | glintcast publish
   glintcast publish --to http://broker:5056 --rate 50 glints.jsonl
 
-Blank lines are passed over. A line that is refused does not stop the others: at the end each is named with its number
-and the reason. Exit code 0 when all lines were accepted, 1 when some were not.";
+Blank lines are passed over. A line that is refused does not stop the others: at the end each is named with its \
+number and the reason. Exit code 0 when all lines were accepted, 1 when some were not.";
 
 const TAIL_EXAMPLES: &str = "\
 Examples:

@@ -66,7 +66,8 @@ pub(super) fn run(args: &PublishArgs) -> Result<u8> {
     run.bar.finish_and_clear();
     let tally = lock(&tally);
     let is_clean = tally.refused() == 0 && outcome.is_ok();
-    if !(args.quiet && is_clean) {
+    let has_nothing_to_tell = outcome.is_err() && tally.is_empty();
+    if !(args.quiet && is_clean || has_nothing_to_tell) {
         out::note(&*tally);
     }
     outcome?;
@@ -121,7 +122,12 @@ impl Run {
         let mut tally = lock(&self.tally);
         match answer {
             Ok(answer) => tally.end(answer.accepted, answer.refused),
-            Err(err) => return Err(err),
+            Err(err) => {
+                if !self.sender.is_unsure() {
+                    tally.give_up();
+                }
+                return Err(err);
+            }
         }
         let (accepted, refused) = (tally.accepted(), tally.refused());
         self.bar

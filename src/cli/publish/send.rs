@@ -41,6 +41,7 @@ pub(super) struct Sender {
     url: String,
     run: Uuid,
     batches: u64,
+    is_unsure: bool,
 }
 
 /// What one try came to.
@@ -92,6 +93,7 @@ impl Sender {
             base: base.clone(),
             run: Uuid::new_v4(),
             batches: 0,
+            is_unsure: false,
         }
     }
 
@@ -99,6 +101,7 @@ impl Sender {
     /// same, so that a broker that has it already does not take it twice.
     pub(super) fn send(&mut self, batch: &Batch) -> Result<Answer> {
         self.batches += 1;
+        self.is_unsure = false;
         let key = format!("{}-{}", self.run.simple(), self.batches);
         let mut last = String::new();
         for attempt in 0..TRIES_MAX {
@@ -121,7 +124,12 @@ impl Sender {
         )
     }
 
-    fn try_once(&self, batch: &Batch, key: &str) -> Result<Try> {
+    /// Whether the broker may have taken the last batch without being able to say so.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.is_unsure
+    }
+
+    fn try_once(&mut self, batch: &Batch, key: &str) -> Result<Try> {
         let request = self
             .agent
             .post(&self.url)
@@ -135,7 +143,10 @@ impl Sender {
                 bail!(self.base.explain(&err))
             }
             Err(err) if is_lasting(&err) => bail!(self.base.explain(&err)),
-            Err(err) => return Ok(Try::Again(self.base.explain(&err), None)),
+            Err(err) => {
+                self.is_unsure |= !http::is_refused(&err);
+                return Ok(Try::Again(self.base.explain(&err), None));
+            }
         };
         let after = http::retry_after(&answer, LONGEST_PAUSE);
         match answer.status() {
@@ -162,10 +173,11 @@ impl Sender {
     }
 
     /// Reads the answer. One that breaks off is asked for again: the key makes sure of that.
-    fn read(&self, answer: Response<Body>, batch: &Batch) -> Result<Try> {
+    fn read(&mut self, answer: Response<Body>, batch: &Batch) -> Result<Try> {
         let mut body = Vec::new();
         let reader = answer.into_body().into_reader();
         if let Err(err) = reader.take(ANSWER_LIMIT_BYTES).read_to_end(&mut body) {
+            self.is_unsure = true;
             let reason = self.base.explain(&ureq::Error::Io(err));
             return Ok(Try::Again(reason, None));
         }

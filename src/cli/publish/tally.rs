@@ -16,14 +16,22 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// The lines the broker has taken.
     pub(super) fn accepted(&self) -> u64 {
         self.accepted
     }
 
+    /// The lines that were not taken.
     pub(super) fn refused(&self) -> u64 {
         self.refused
     }
 
+    /// Whether there is nothing to tell.
+    pub(super) fn is_empty(&self) -> bool {
+        self.accepted + self.refused + self.blank == 0 && self.under_way.is_none()
+    }
+
+    /// Counts a blank line.
     pub(super) fn blank(&mut self) {
         self.blank += 1;
     }
@@ -39,6 +47,11 @@ impl Tally {
     /// Notes that lines `first` to `last` are on their way.
     pub(super) fn begin(&mut self, first: u64, last: u64) {
         self.under_way = Some((first, last));
+    }
+
+    /// Notes that nothing became of the lines that were on their way.
+    pub(super) fn give_up(&mut self) {
+        self.under_way = None;
     }
 
     /// Counts what became of the lines that were on their way.
