@@ -12,6 +12,7 @@
 //! - `http`, `lines`, `out`, `pace`: what the verbs share.
 
 mod args;
+mod filter;
 mod http;
 mod lines;
 mod out;
@@ -25,7 +26,7 @@ use std::ffi::OsString;
 use clap::Parser;
 
 use crate::config::Problems;
-use args::{Cli, Verb};
+use args::{Cli, Gs1Verb, Verb};
 use out::OutError;
 
 /// All went well.
@@ -63,6 +64,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Verb::CheckConfig(args) => serve::check_config(&args),
         Verb::Publish(args) => publish::run(&args),
         Verb::Tail(args) => tail::run(&args),
+        Verb::Gs1(Gs1Verb::Encode { binary }) => filter::gs1::encode(binary),
+        Verb::Gs1(Gs1Verb::Decode { lenient }) => filter::gs1::decode(lenient),
+        Verb::Glyph(verb) => filter::glyph::run(&verb),
     }
 }
 

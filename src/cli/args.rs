@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::http::Base;
 use super::tail::Start;
@@ -54,6 +54,24 @@ Examples:
 
 A connection that breaks is made again, from the last event seen. Ctrl-C ends it.";
 
+const GS1_ENCODE_EXAMPLES: &str = r#"Examples:
+  echo '{"sid":1,"seq":2,"kind":"doc","payload":"{a=1}","crc":true}' | glintcast gs1 encode
+
+Members: sid, seq, kind (doc, patch, row, ui, ack, err, ping, pong or a number), payload (text) or payload_b64, crc (true, or 8 hex digits to write as they are), base (64 hex digits), final (true).
+A line that is refused is named on standard error and passed over; the exit code is then 1."#;
+
+const GS1_DECODE_EXAMPLES: &str = r#"Examples:
+  glintcast gs1 decode < frames.gs1
+
+A frame that is refused leaves a line {"error":CODE,"at":BYTE}, the reason goes to standard error, and the exit code is 1. A payload that does not fit its checksum is passed over; after a bad header nothing can be read any more."#;
+
+const GLYPH_EXAMPLES: &str = r#"Examples:
+  echo '{"b":1,"a":[1,2]}' | glintcast glyph fmt
+  echo '{"b":1,"a":[1,2]}' | glintcast glyph fmt | glintcast glyph json
+  echo '{"x":1,"y":2}' | glintcast glyph hash
+
+A line that is refused leaves {"error":CODE,"line":NUMBER,"detail":WHY} in its place, and the exit code is 1. Blank lines are passed over."#;
+
 /// An actor-based real-time stream broker: agents post glints, dashboards receive them as they come
 ///
 /// Without a command it serves.
@@ -89,6 +107,60 @@ pub(super) enum Verb {
     /// Watch what a broker sends
     #[command(after_help = TAIL_EXAMPLES)]
     Tail(TailArgs),
+    /// Turn JSON lines into GS1 frames and back, from standard input to standard output
+    #[command(subcommand, disable_help_subcommand = true)]
+    Gs1(Gs1Verb),
+    /// Turn JSON lines into GLYPH texts or state hashes and back, from standard input to standard output
+    #[command(subcommand, disable_help_subcommand = true)]
+    Glyph(GlyphVerb),
+}
+
+/// What to do with GS1 frames.
+#[derive(Debug, Subcommand)]
+pub(super) enum Gs1Verb {
+    /// Write a frame for each JSON line
+    #[command(after_help = GS1_ENCODE_EXAMPLES)]
+    Encode {
+        /// Write binary frames (GS1-B) and not text frames (GS1-T)
+        #[arg(long)]
+        binary: bool,
+    },
+    /// Write a JSON line for each frame; text or binary is told from the first byte
+    #[command(after_help = GS1_DECODE_EXAMPLES)]
+    Decode {
+        /// Guess as the reference reader does and go on after a bad header; text frames only
+        #[arg(long)]
+        lenient: bool,
+    },
+}
+
+/// What to do with GLYPH texts.
+#[derive(Debug, Subcommand)]
+pub(super) enum GlyphVerb {
+    /// Write each JSON line as a GLYPH text, itself in the form of a JSON string
+    #[command(after_help = GLYPH_EXAMPLES)]
+    Fmt {
+        /// How to spell it
+        #[arg(long, value_enum, default_value_t = GlyphForm::Profile)]
+        form: GlyphForm,
+    },
+    /// Write each GLYPH text, given as a JSON string, as JSON
+    #[command(after_help = GLYPH_EXAMPLES)]
+    Json,
+    /// Write the state hash of each JSON line: SHA-256 of its loose spelling, 64 hex digits
+    #[command(after_help = GLYPH_EXAMPLES)]
+    Hash,
+}
+
+/// How a GLYPH text is spelt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum GlyphForm {
+    /// What the broker sends: one line that every known reader takes for the same value
+    Profile,
+    /// What state hashes are taken of: lists of similar maps become tables
+    Loose,
+    /// The fingerprint spelling: no tables
+    Notabular,
 }
 
 /// Arguments of `serve`.

@@ -28,7 +28,9 @@ use watch::Watched;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Events about the stream and not of it.
-const CONTROL: [&str; 4] = ["hello", "keepalive", "gap", "farewell"];
+const CONTROL: [&str; 5] = ["hello", "keepalive", "gap", "farewell", "error"];
+/// An event wraps what was published, which may be as deep as JSON may be here.
+const DEPTH_MAX: usize = json::MAX_DEPTH + 8;
 
 /// Where a stream begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +166,7 @@ impl Run<'_> {
 
     /// Prints an event; returns whether it was the last of this connection.
     fn event(&mut self, text: &str) -> Result<Option<End>, OutError> {
-        let Ok(event) = json::parse(text) else {
+        let Ok(event) = json::parse_to_depth(text, DEPTH_MAX) else {
             // A line that broke off with the connection comes again in full on the next one.
             return Ok(None);
         };

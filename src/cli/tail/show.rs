@@ -50,6 +50,10 @@ impl Show {
                 let told = remainder(event, &["event", "cursor", "time"]);
                 return Some(self.paint(YELLOW, &format!("gap: events are missing here {told}")));
             }
+            "error" => {
+                let told = remainder(event, &["event"]);
+                return Some(self.paint(YELLOW, &format!("error: {told}")));
+            }
             _ => {}
         }
         let text = |key: &str| event.get(key).and_then(Value::as_str);
