@@ -1,1 +1,5 @@
 //! Placeholder.
+
+pub mod boot;
+pub mod cli;
+pub mod config;

@@ -1,0 +1,253 @@
+//! The arguments and their help texts.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use super::http::Base;
+use super::tail::Start;
+
+const EXAMPLES: &str = "\
+Examples:
+  glintcast                                start the broker on 127.0.0.1:5056
+  glintcast publish glints.jsonl           send a file to it, one JSON object per line
+  glintcast tail --from earliest           watch what it sends, from the oldest it still has
+
+Exit codes:
+  0   all went well
+  1   something failed, or some of the input was refused
+  64  the command line or the settings are wrong; nothing was started
+  70  an error in the program itself; please report it";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  glintcast serve
+  glintcast serve --listen 0.0.0.0:5056 --config /etc/glintcast.toml
+  GLINTCAST__LOG__LEVEL=debug glintcast serve
+
+The first line on standard output says where it listens; the log goes to standard error.
+`glintcast check-config` shows every setting.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  glintcast check-config
+  glintcast check-config --config /etc/glintcast.toml
+
+Exit code 0 when the settings are right, 64 when they are not.";
+
+const PUBLISH_EXAMPLES: &str = "\
+Examples:
+  glintcast publish glints.jsonl
+  tail -f glints.jsonl | glintcast publish
+  glintcast publish --to http://broker:5056 --rate 50 glints.jsonl
+
+Blank lines are passed over. A line that is refused does not stop the others: at the end each is named with its \
+number and the reason. Exit code 0 when all lines were accepted, 1 when some were not.";
+
+const TAIL_EXAMPLES: &str = "\
+Examples:
+  glintcast tail
+  glintcast tail --from earliest --module 'memory.*' --limit 10
+  glintcast tail --json --from -100 | jq .data
+  glintcast tail http://broker:5056 --topics glints,breath
+
+A connection that breaks is made again, from the last event seen. Ctrl-C ends it.";
+
+const GS1_ENCODE_EXAMPLES: &str = r#"Examples:
+  echo '{"sid":1,"seq":2,"kind":"doc","payload":"{a=1}","crc":true}' | glintcast gs1 encode
+
+Members: sid, seq, kind (doc, patch, row, ui, ack, err, ping, pong or a number), payload (text) or payload_b64, crc (true, or 8 hex digits to write as they are), base (64 hex digits), final (true).
+A line that is refused is named on standard error and passed over; the exit code is then 1."#;
+
+const GS1_DECODE_EXAMPLES: &str = r#"Examples:
+  glintcast gs1 decode < frames.gs1
+
+A frame that is refused leaves a line {"error":CODE,"at":BYTE}, the reason goes to standard error, and the exit code is 1. A payload that does not fit its checksum is passed over; after a bad header nothing can be read any more."#;
+
+const GLYPH_EXAMPLES: &str = r#"Examples:
+  echo '{"b":1,"a":[1,2]}' | glintcast glyph fmt
+  echo '{"b":1,"a":[1,2]}' | glintcast glyph fmt | glintcast glyph json
+  echo '{"x":1,"y":2}' | glintcast glyph hash
+
+A line that is refused leaves {"error":CODE,"line":NUMBER,"detail":WHY} in its place, and the exit code is 1. Blank lines are passed over."#;
+
+/// An actor-based real-time stream broker: agents post glints, dashboards receive them as they come
+///
+/// Without a command it serves.
+#[derive(Debug, Parser)]
+#[command(
+    name = "glintcast",
+    version,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    after_help = EXAMPLES
+)]
+pub(super) struct Cli {
+    /// What to do; without it, serve.
+    #[command(subcommand)]
+    pub(super) verb: Option<Verb>,
+    /// Arguments of serve, when no verb is given.
+    #[command(flatten)]
+    pub(super) serve: ServeArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Start the broker (what happens without a command, too)
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArgs),
+    /// Show the settings in force and where each comes from, or all that is wrong with them
+    #[command(after_help = CHECK_EXAMPLES)]
+    CheckConfig(CheckArgs),
+    /// Send JSON lines to a broker
+    #[command(after_help = PUBLISH_EXAMPLES)]
+    Publish(PublishArgs),
+    /// Watch what a broker sends
+    #[command(after_help = TAIL_EXAMPLES)]
+    Tail(TailArgs),
+    /// Turn JSON lines into GS1 frames and back, from standard input to standard output
+    #[command(subcommand, disable_help_subcommand = true)]
+    Gs1(Gs1Verb),
+    /// Turn JSON lines into GLYPH texts or state hashes and back, from standard input to standard output
+    #[command(subcommand, disable_help_subcommand = true)]
+    Glyph(GlyphVerb),
+}
+
+/// What to do with GS1 frames.
+#[derive(Debug, Subcommand)]
+pub(super) enum Gs1Verb {
+    /// Write a frame for each JSON line
+    #[command(after_help = GS1_ENCODE_EXAMPLES)]
+    Encode {
+        /// Write binary frames (GS1-B) and not text frames (GS1-T)
+        #[arg(long)]
+        binary: bool,
+    },
+    /// Write a JSON line for each frame; text or binary is told from the first byte
+    #[command(after_help = GS1_DECODE_EXAMPLES)]
+    Decode {
+        /// Guess as the reference reader does and go on after a bad header; text frames only
+        #[arg(long)]
+        lenient: bool,
+    },
+}
+
+/// What to do with GLYPH texts.
+#[derive(Debug, Subcommand)]
+pub(super) enum GlyphVerb {
+    /// Write each JSON line as a GLYPH text, itself in the form of a JSON string
+    #[command(after_help = GLYPH_EXAMPLES)]
+    Fmt {
+        /// How to spell it
+        #[arg(long, value_enum, default_value_t = GlyphForm::Profile)]
+        form: GlyphForm,
+    },
+    /// Write each GLYPH text, given as a JSON string, as JSON
+    #[command(after_help = GLYPH_EXAMPLES)]
+    Json,
+    /// Write the state hash of each JSON line: SHA-256 of its loose spelling, 64 hex digits
+    #[command(after_help = GLYPH_EXAMPLES)]
+    Hash,
+}
+
+/// How a GLYPH text is spelt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum GlyphForm {
+    /// What the broker sends: one line that every known reader takes for the same value
+    Profile,
+    /// What state hashes are taken of: lists of similar maps become tables
+    Loose,
+    /// The fingerprint spelling: no tables
+    Notabular,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// IP address and port to listen on [default: 127.0.0.1:5056]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<OsString>,
+    /// Directory for durable data; created, and refused when it cannot be written to. This version stores nothing in it
+    /// yet: history is kept in memory and ends with the process
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<OsString>,
+    /// Settings file; `glintcast check-config` lists the keys
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// Arguments of `check-config`.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Settings file to check, together with the environment
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// Arguments of `publish`.
+#[derive(Debug, Args)]
+pub(super) struct PublishArgs {
+    /// File with one JSON object per line; - is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(super) file: PathBuf,
+    /// Broker to send to
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5056")]
+    pub(super) to: Base,
+    /// Send at most so many lines per second; batches get smaller so that the flow stays even
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    pub(super) rate: Option<f64>,
+    /// Lines per request
+    #[arg(long, value_name = "N", default_value_t = 100,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) batch: u32,
+    /// No progress bar, and no report unless something was refused
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// Arguments of `tail`.
+#[derive(Debug, Args)]
+pub(super) struct TailArgs {
+    /// Broker to watch
+    #[arg(value_name = "URL", default_value = "http://127.0.0.1:5056")]
+    pub(super) url: Base,
+    /// Only these topics, with commas between them
+    #[arg(long, value_name = "TOPICS")]
+    pub(super) topics: Option<String>,
+    /// Only glints of this module (their source); * stands for any text
+    #[arg(long, value_name = "MODULE")]
+    pub(super) module: Option<String>,
+    /// Only glints of this phase
+    #[arg(long, value_name = "PHASE")]
+    pub(super) phase: Option<String>,
+    /// Only events of this name
+    #[arg(long, value_name = "EVENT")]
+    pub(super) event: Option<String>,
+    /// Where to begin: now, earliest, -N (the last N events) or a cursor such as 1-42
+    #[arg(
+        long,
+        value_name = "WHERE",
+        default_value = "now",
+        allow_hyphen_values = true
+    )]
+    pub(super) from: Start,
+    /// Stop after so many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) limit: Option<u64>,
+    /// Print each line as the broker sent it, for programs
+    #[arg(long)]
+    pub(super) json: bool,
+    /// No colours, even on a terminal
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub(super) no_color: bool,
+}
+
+/// Reads a number of lines per second.
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if rate > 0.0 && rate <= 1e9 => Ok(rate),
+        _ => Err("write a number above 0, such as 50 or 0.5".to_owned()),
+    }
+}
