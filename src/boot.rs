@@ -1,11 +1,229 @@
-//! Placeholder.
+//! From settings to a running broker, and back.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix::Actor as _;
+use actix_web::rt::System;
+use actors::clock::Clock;
+use actors::emitter::{Emitter, Window};
+use actors::hub::Hub;
+use actors::mail::{Bound, Post};
+use actors::metrics::Metrics;
+use actors::phase::{self, PhaseKeeper};
+use actors::shard;
+use actors::tail::{self, Tail};
+use actors::warden::Warden;
+use anyhow::Context as _;
+use glint::Offset;
 
 use crate::config::Settings;
+use crate::edge::desk::{Desk, Limits};
+use crate::edge::server;
+use crate::{drain, telemetry};
 
-/// Runs the broker until it is told to stop and returns the exit code.
+/// Exit code when an office died: everything it had acknowledged is gone with the process, so it starts anew.
+const EXIT_INTERNAL: u8 = 70;
+/// Mailbox of an office that only the broker itself writes to.
+const HOUSE_MAIL: Bound = Bound {
+    count: 1024,
+    bytes: 1 << 20,
+};
+
+/// Runs the broker until it is told to stop, and returns the exit code.
 ///
 /// # Errors
-/// When the broker cannot start.
-pub fn run(_settings: Settings) -> anyhow::Result<u8> {
-    anyhow::bail!("the broker is not part of this build")
+/// When the address cannot be listened on, or the process lacks something.
+pub fn run(settings: &Settings) -> anyhow::Result<u8> {
+    telemetry::start_logging(&settings.log)?;
+    // Bound first: whoever waits for the line on stdout may connect at once.
+    let address = settings.edge.listen;
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on {address}; is another broker running? give another address with --listen")
+    })?;
+    System::with_tokio_rt(runtime).block_on(serve(settings, listener))
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "without a runtime there is nobody to report to"
+)]
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("invariant: a runtime can be built")
+}
+
+async fn serve(settings: &Settings, listener: TcpListener) -> anyhow::Result<u8> {
+    let warden = Warden::default();
+    let desk = Arc::new(cast(settings, &warden)?);
+    let address = listener.local_addr()?;
+    let server = server::start(
+        listener,
+        &server_settings(settings),
+        desk.clone(),
+        warden.clone(),
+    )?;
+    let handle = server.handle();
+    let running = actix_web::rt::spawn(server);
+    writeln!(std::io::stdout(), "listening on http://{address}")?;
+    std::io::stdout().flush()?;
+    tracing::info!(%address, epoch = desk.tail.epoch(), "ready");
+    tokio::select! {
+        biased;
+        office = warden.fall() => {
+            tracing::error!(office, "an office died; the process ends");
+            return Ok(EXIT_INTERNAL);
+        }
+        () = signalled() => {}
+        ended = running => {
+            ended.context("the server's task")??;
+            anyhow::bail!("the server ended by itself");
+        }
+    }
+    let grace = Duration::from_secs(settings.drain.grace_seconds);
+    tokio::select! {
+        cut_off = drain::run(&desk, &handle, grace) => tracing::info!(cut_off, "stopped"),
+        () = signalled() => tracing::warn!("told twice; stopping at once"),
+    }
+    Ok(0)
+}
+
+/// Starts the offices, in the order in which they need each other.
+fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<Desk> {
+    let clock = Clock::system();
+    let now = clock.now();
+    let registry = telemetry::registry()?;
+    let metrics = Metrics::register(&registry)?;
+    // History ends with the process, so each process is an epoch: the second of its start.
+    let epoch = u64::try_from(now.0 / 1_000_000)
+        .unwrap_or(0)
+        .min(Offset::MAX_EPOCH);
+    let past = tail::Limits {
+        events: settings.tail.events,
+        bytes: settings.tail.bytes,
+    };
+    let tail = Tail::new(epoch, past, metrics.clone());
+
+    let window = Window {
+        keys: settings.publish.idempotency_keys,
+        seconds: u32::try_from(settings.publish.idempotency_seconds).unwrap_or(u32::MAX),
+    };
+    let tripwire = warden.tripwire("emitter");
+    let emitter = Emitter::new(
+        clock.clone(),
+        tail.clone(),
+        window,
+        metrics.clone(),
+        tripwire,
+    );
+    let counts = emitter.counts();
+    let bound = Bound {
+        count: settings.publish.queue_offers,
+        bytes: settings.publish.queue_bytes,
+    };
+    let emitter = Post::new(emitter.start(), "emitter", bound, &metrics);
+
+    let breath = phase::Settings {
+        breath: settings.breath.breath(now)?,
+        zone: settings.breath.zone,
+        tick: Duration::from_millis(settings.breath.tick_ms),
+        caesura_after: Duration::from_secs(settings.breath.caesura_after_seconds),
+        usage_step: settings.breath.usage_step,
+    };
+    let tripwire = warden.tripwire("phase");
+    let keeper = PhaseKeeper::new(
+        breath,
+        clock.clone(),
+        tail.clone(),
+        emitter.clone(),
+        metrics.clone(),
+        tripwire,
+    );
+    let state = keeper.cell();
+    keeper.start();
+
+    let hub = Hub::new(
+        clock.clone(),
+        emitter.clone(),
+        metrics.clone(),
+        warden.tripwire("hub"),
+    );
+    let hub = Post::new(hub.start(), "hub", HOUSE_MAIL, &metrics);
+    let (accept_seconds, admit_seconds) = Desk::stages(&metrics);
+    Ok(Desk {
+        limits: limits(settings),
+        zone: settings.breath.zone,
+        draining: AtomicBool::new(false),
+        emitter,
+        hub,
+        tail,
+        counts,
+        state,
+        clock,
+        metrics,
+        registry,
+        accept_seconds,
+        admit_seconds,
+    })
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let edge = &settings.edge;
+    Limits {
+        glint_bytes: edge.glint_limit_bytes,
+        batch_bytes: edge.batch_limit_bytes,
+        batch_glints: edge.batch_max,
+        body_timeout: Duration::from_secs(edge.body_timeout_seconds),
+        refusal_delay: Duration::from_millis(edge.refusal_delay_ms),
+    }
+}
+
+fn server_settings(settings: &Settings) -> server::Settings {
+    let edge = &settings.edge;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let retry = |ms: u64| u32::try_from(ms).unwrap_or(u32::MAX);
+    server::Settings {
+        workers: if edge.workers == 0 {
+            cores
+        } else {
+            edge.workers
+        },
+        shard: shard::Settings {
+            worker: 0,
+            lane: lane::Limits {
+                window_bytes: settings.lane.window_bytes,
+                page_bytes: settings.lane.page_bytes,
+            },
+            lanes_max: edge.views_max,
+            streams_max: edge.streams_max,
+            keepalive: Duration::from_secs(edge.keepalive_seconds),
+            retry_ms: (
+                retry(settings.drain.retry_min_ms),
+                retry(settings.drain.retry_max_ms),
+            ),
+            zone: settings.breath.zone,
+        },
+        stop_grace: Duration::from_secs(settings.drain.grace_seconds),
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn signalled() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
 }

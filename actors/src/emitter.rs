@@ -421,7 +421,7 @@ mod tests {
             .unwrap();
         let repeats: Vec<bool> = emitter
             .tail
-            .newest(9)
+            .newest_that(9, |_| true)
             .iter()
             .map(|event| event.repeats_id)
             .collect();

@@ -20,6 +20,9 @@ const FEED_EVENTS: usize = 8192;
 /// Bytes that the feed holds beyond its newest event.
 const FEED_BYTES: usize = 16 << 20;
 
+/// Events looked at under one lock on the way back.
+const STRIDE: u64 = 512;
+
 /// How much past is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -193,12 +196,24 @@ impl Tail {
         History::Events(past.history.range(from..from + count).cloned().collect())
     }
 
-    /// Returns the newest `max_events` stored events, oldest first.
+    /// Returns the newest stored events that `keep` wants, `max_events` at most, oldest first.
+    ///
+    /// The lock is taken for some hundred events at a time, so that a long search does not hold up the emitter.
     #[must_use]
-    pub fn newest(&self, max_events: usize) -> Vec<Arc<Event>> {
-        let past = self.lock();
-        let from = past.history.len().saturating_sub(max_events);
-        past.history.range(from..).cloned().collect()
+    pub fn newest_that(&self, max_events: usize, keep: impl Fn(&Event) -> bool) -> Vec<Arc<Event>> {
+        let mut found = Vec::new();
+        let mut end = self.head().seq;
+        while found.len() < max_events {
+            let begin = end.saturating_sub(STRIDE).max(self.floor().seq);
+            let History::Events(events) = self.history(begin, end, STRIDE as usize) else {
+                break;
+            };
+            let wanted = events.into_iter().rev().filter(|event| keep(event));
+            found.extend(wanted.take(max_events - found.len()));
+            end = begin;
+        }
+        found.reverse();
+        found
     }
 
     /// Returns up to `max_events` of the feed from running number `from`.
@@ -307,7 +322,7 @@ mod tests {
             History::Gone { floor: 3 }
         ));
         assert_eq!(seqs(tail.history(3, u64::MAX, 9)), [4, 5]);
-        assert_eq!(tail.newest(1)[0].offset.seq, 5);
+        assert_eq!(tail.newest_that(1, |_| true)[0].offset.seq, 5);
     }
 
     #[test]

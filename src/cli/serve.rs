@@ -25,7 +25,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8> {
     }
     let loaded = config::load(&sources)?;
     config::prepare_data_dir(&loaded)?;
-    boot::run(loaded.settings)
+    boot::run(&loaded.settings)
 }
 
 /// Shows the settings in force and where each comes from.

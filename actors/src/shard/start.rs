@@ -3,7 +3,7 @@
 use glint::Offset;
 use sieve::View;
 
-use crate::tail::{History, Tail};
+use crate::tail::Tail;
 
 /// Where a subscriber wants to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,9 +27,6 @@ pub(super) struct Start {
     /// What was asked for and cannot be had: from, to and why.
     pub(super) gap: Option<(Offset, Offset, &'static str)>,
 }
-
-/// Events looked at per turn on the way back.
-const STRIDE: u64 = 512;
 
 /// Finds the beginning. `head` is the newest stored event that the lanes have seen.
 pub(super) fn resolve(from: From, view: &View, head: u64, tail: &Tail) -> Start {
@@ -60,19 +57,14 @@ pub(super) fn resolve(from: From, view: &View, head: u64, tail: &Tail) -> Start 
 
 /// Walks back from `head` until `count` events matched, or there is no more past.
 fn rewind(count: u64, view: &View, head: u64, tail: &Tail) -> u64 {
-    let (mut left, mut end) = (count, head);
-    while left > 0 {
-        let begin = end.saturating_sub(STRIDE).max(tail.floor().seq);
-        let History::Events(events) = tail.history(begin, end, STRIDE as usize) else {
-            break;
-        };
-        for event in events.iter().rev().filter(|event| view.matches(event)) {
-            left -= 1;
-            if left == 0 {
-                return event.offset.seq - 1;
-            }
-        }
-        end = begin;
+    let Ok(wanted @ 1..) = usize::try_from(count) else {
+        return head;
+    };
+    let last = tail.newest_that(wanted, |event| {
+        event.offset.seq <= head && view.matches(event)
+    });
+    match last.first() {
+        Some(first) if last.len() == wanted => first.offset.seq - 1,
+        _ => tail.floor().seq,
     }
-    end.max(tail.floor().seq)
 }

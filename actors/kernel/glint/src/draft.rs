@@ -90,6 +90,41 @@ impl Draft {
             text: value.to_ascii().into(),
         })
     }
+
+    /// Takes a CloudEvent 1.0 in its JSON format; its own id and source count, not those within its data.
+    ///
+    /// # Errors
+    /// `cloud_event_malformed` when a required attribute is missing, else as [`Draft::from_value`].
+    pub fn from_cloud_event(value: Value<'_>, fresh: Uuid) -> Result<Draft, Refusal> {
+        let attribute = |name: &'static str| {
+            let text = value
+                .get(name)
+                .and_then(Value::as_str)
+                .filter(|text| !text.is_empty());
+            text.map(str::to_owned).ok_or_else(|| {
+                let detail =
+                    format!("a CloudEvent has the attribute {name}, a string that is not empty");
+                Refusal::invalid("cloud_event_malformed", detail).on(name)
+            })
+        };
+        let version = attribute("specversion")?;
+        if version != "1.0" {
+            let detail = format!("specversion {version:?} is not read here; send 1.0");
+            return Err(Refusal::invalid("cloud_event_malformed", detail).on("specversion"));
+        }
+        attribute("type")?;
+        let (id, source) = (
+            bounded(attribute("id")?, "id")?,
+            bounded(attribute("source")?, "source")?,
+        );
+        let draft = Draft::from_value(value, fresh)?;
+        Ok(Draft {
+            id,
+            minted: false,
+            source: Some(source),
+            ..draft
+        })
+    }
 }
 
 /// Reads a body of at most `max_bytes` as JSON.
@@ -159,14 +194,18 @@ fn find(
             .iter()
             .find_map(|path| scope.at(path).and_then(take))
     });
-    if let Some(text) = found.as_ref().filter(|text| text.len() > MAX_WORD_BYTES) {
+    found.map(|text| bounded(text, field)).transpose()
+}
+
+fn bounded(text: String, field: &'static str) -> Result<Box<str>, Refusal> {
+    if text.len() > MAX_WORD_BYTES {
         let detail = format!(
             "{field} has {} bytes, the limit is {MAX_WORD_BYTES}",
             text.len()
         );
         return Err(Refusal::invalid("word_too_long", detail).on(field));
     }
-    Ok(found.map(Into::into))
+    Ok(text.into())
 }
 
 fn word(value: &Value<'_>) -> Option<String> {
@@ -271,6 +310,29 @@ mod tests {
         let text =
             r#"{"a": 0.48999999999999994, "b": 1, "c": 1.0, "d": 123456789012345678901234567890}"#;
         assert_eq!(&*read(text).text, text);
+    }
+
+    #[test]
+    fn a_cloud_event_is_known_by_its_own_attributes() {
+        let event =
+            |text: &str| Draft::from_cloud_event(json::parse(text).expect("JSON"), Uuid::nil());
+        let whole = r#"{"specversion":"1.0","id":"e1","source":"/agents/7","type":"t","data":{"id":"inner","module":"m","phase":"hold"}}"#;
+        let draft = event(whole).unwrap();
+        assert_eq!(fields(&draft), ("e1", Some("/agents/7"), Some("hold")));
+        for missing in ["specversion", "id", "source", "type"] {
+            let err = event(&whole.replace(&format!("\"{missing}\""), "\"x\"")).unwrap_err();
+            assert_eq!(
+                (err.code, err.field.as_deref()),
+                ("cloud_event_malformed", Some(missing))
+            );
+        }
+        assert_eq!(
+            event(&whole.replace("1.0", "0.3"))
+                .unwrap_err()
+                .field
+                .as_deref(),
+            Some("specversion")
+        );
     }
 
     #[test]

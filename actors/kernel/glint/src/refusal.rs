@@ -11,6 +11,8 @@ pub enum RefusalKind {
     Invalid,
     /// Sent in a form that is not read here.
     Unsupported,
+    /// Sent too slowly.
+    Late,
     /// Over a limit that stays.
     TooLarge,
     /// At odds with what was taken before.

@@ -80,8 +80,10 @@ pub enum Control<'a> {
         /// What is wrong.
         detail: &'a str,
     },
-    /// An answer to the client's own ping.
+    /// An answer to a WebSocket ping.
     Pong(&'a [u8]),
+    /// An answer to a ping in the client's own dialect.
+    Beat,
     /// A receipt or another answer: one line of ASCII JSON, an object.
     Answer(&'a str),
 }
@@ -273,6 +275,9 @@ impl Control<'_> {
                     .count("retry_ms", (*retry_ms).into());
                 object.display("time", stamp);
             }),
+            Control::Beat => object(&mut line, |object| {
+                object.text("event", "pong");
+            }),
             Control::Error { code, detail } => object(&mut line, |object| {
                 object
                     .text("event", "error")
@@ -292,6 +297,7 @@ impl Control<'_> {
     ) {
         let (kind, payload) = match self {
             Control::Keepalive(_) | Control::Pong(_) => return,
+            Control::Beat => (Kind::Pong, String::new()),
             Control::Directory(streams) => {
                 let mut line = String::from("{\"event\": \"directory\"");
                 let mut rest = String::new();

@@ -1,0 +1,29 @@
+//! Everything that knows HTTP.
+//!
+//! Layout:
+//! - [`desk`]: what handlers share; what each worker has of its own.
+//! - [`server`]: listens, and makes the application of each worker.
+//! - [`routes`]: the table of addresses.
+//! - [`glints`], [`batch`], [`cloud`]: glints in.
+//! - [`streams`], [`negotiate`], [`body`], [`socket`]: streams out.
+//! - [`state`]: the addresses that existing dashboards poll.
+//! - [`health`]: what operators look at.
+//! - [`cors`], [`intake`], [`problem`]: what all of them need.
+//! - [`page`]: the page at `/`.
+
+pub mod batch;
+pub mod body;
+pub mod cloud;
+pub mod cors;
+pub mod desk;
+pub mod glints;
+pub mod health;
+pub mod intake;
+pub mod negotiate;
+pub mod page;
+pub mod problem;
+pub mod routes;
+pub mod server;
+pub mod socket;
+pub mod state;
+pub mod streams;

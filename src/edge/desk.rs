@@ -1,0 +1,164 @@
+//! What handlers share, and what each worker has of its own.
+
+use std::cell::RefCell;
+use std::future::{Ready, ready};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::{Error, FromRequest, HttpRequest, error};
+use actors::clock::Clock;
+use actors::emitter::{CountsHandle, Emitter, Offer, Receipt};
+use actors::hub::Hub;
+use actors::mail::Post;
+use actors::metrics::{Metrics, Stage};
+use actors::phase::StateCell;
+use actors::shard::ShardHandle;
+use actors::tail::Tail;
+use glint::{Draft, Refusal, Zone};
+use prometheus::{Histogram, Registry};
+use uuid::{ContextV7, Timestamp, Uuid};
+
+/// What the edge runs on.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest glint in bytes.
+    pub glint_bytes: usize,
+    /// Largest body with several glints in bytes.
+    pub batch_bytes: usize,
+    /// Most glints in one body.
+    pub batch_glints: usize,
+    /// Time for a body to arrive.
+    pub body_timeout: Duration,
+    /// How long a refused stream is held, since some clients come back at once, for ever.
+    pub refusal_delay: Duration,
+}
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Desk {
+    /// Bounds.
+    pub limits: Limits,
+    /// Where glints go.
+    pub emitter: Post<Emitter>,
+    /// Who is connected.
+    pub hub: Post<Hub>,
+    /// The past.
+    pub tail: Tail,
+    /// How many glints there were.
+    pub counts: CountsHandle,
+    /// The breath.
+    pub state: StateCell,
+    /// The time.
+    pub clock: Clock,
+    /// What zoneless times are local to.
+    pub zone: Zone,
+    /// What the cast counts.
+    pub metrics: Metrics,
+    /// Where all of it is registered.
+    pub registry: Registry,
+    /// Whether the broker is stopping.
+    pub draining: AtomicBool,
+    /// How long reading a body takes.
+    pub accept_seconds: Histogram,
+    /// How long the emitter takes.
+    pub admit_seconds: Histogram,
+}
+
+impl Desk {
+    /// Tells whether the broker is stopping.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Offers glints to the emitter.
+    ///
+    /// # Errors
+    /// As the emitter refuses, and when it is full or late.
+    pub async fn offer(&self, offer: Offer) -> Result<Receipt, Refusal> {
+        let started = self.clock.instant();
+        let weight = offer.weight_bytes();
+        let receipt = self.emitter.ask(offer, weight).await?;
+        self.admit_seconds
+            .observe(self.clock.instant().duration_since(started).as_secs_f64());
+        receipt
+    }
+
+    /// Returns the histogram of a stage, for [`Desk::accept_seconds`] and [`Desk::admit_seconds`].
+    #[must_use]
+    pub fn stages(metrics: &Metrics) -> (Histogram, Histogram) {
+        (metrics.stage(Stage::Accept), metrics.stage(Stage::Admit))
+    }
+}
+
+/// The worker that handles a request. Cheap to clone; never leaves its thread.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    inner: Rc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    desk: Arc<Desk>,
+    shard: ShardHandle,
+    ids: RefCell<ContextV7>,
+}
+
+impl Worker {
+    /// Makes a worker with its shard.
+    #[must_use]
+    pub fn new(desk: Arc<Desk>, shard: ShardHandle) -> Worker {
+        Worker {
+            inner: Rc::new(Inner {
+                desk,
+                shard,
+                ids: RefCell::new(ContextV7::new()),
+            }),
+        }
+    }
+
+    /// Returns what all workers share.
+    #[must_use]
+    pub fn desk(&self) -> &Arc<Desk> {
+        &self.inner.desk
+    }
+
+    /// Returns the shard of this worker.
+    #[must_use]
+    pub fn shard(&self) -> &ShardHandle {
+        &self.inner.shard
+    }
+
+    /// Returns an id that no glint had before: a UUIDv7, in the order of time.
+    #[must_use]
+    pub fn fresh_id(&self) -> Uuid {
+        let micros = u64::try_from(self.desk().clock.now().0).unwrap_or(0);
+        let (seconds, nanos) = (micros / 1_000_000, (micros % 1_000_000) as u32 * 1000);
+        Uuid::new_v7(Timestamp::from_unix(
+            &*self.inner.ids.borrow(),
+            seconds,
+            nanos,
+        ))
+    }
+
+    /// Reads one glint.
+    ///
+    /// # Errors
+    /// As [`Draft::read`].
+    pub fn draft(&self, body: &[u8]) -> Result<Draft, Refusal> {
+        Draft::read(body, self.desk().limits.glint_bytes, self.fresh_id())
+    }
+}
+
+impl FromRequest for Worker {
+    type Error = Error;
+    type Future = Ready<Result<Worker, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let worker = request.app_data::<Worker>().cloned();
+        ready(worker.ok_or_else(|| error::ErrorInternalServerError("no worker")))
+    }
+}

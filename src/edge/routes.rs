@@ -1,0 +1,58 @@
+//! The table of addresses.
+
+use actix_web::http::header::ALLOW;
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route};
+
+use super::{glints, health, page, state, streams};
+
+/// An address that is read: its path and what answers.
+type Read = (&'static str, fn() -> Route);
+
+/// Addresses that answer GET, and HEAD without the body.
+const READS: [Read; 14] = [
+    ("/", || web::route().to(page::index)),
+    ("/assets/{name}", || web::route().to(page::asset)),
+    ("/stream", || web::route().to(streams::open)),
+    ("/stream/status", || web::route().to(state::status)),
+    ("/stream/test", || web::route().to(state::test)),
+    ("/state", || web::route().to(state::spiral)),
+    ("/api/spiral/state", || web::route().to(state::spiral)),
+    ("/api/breath/state", || web::route().to(state::breath)),
+    ("/api/glint/lineage", || web::route().to(state::lineage)),
+    ("/api/glint/stats", || web::route().to(state::stats)),
+    ("/api/dashboard/stream", || {
+        web::route().to(state::dashboard_stream)
+    }),
+    ("/healthz", || web::route().to(health::alive)),
+    ("/readyz", || web::route().to(health::ready)),
+    ("/version", || web::route().to(health::version)),
+];
+
+/// Puts every address in place.
+pub fn configure(config: &mut ServiceConfig) {
+    for (path, answer) in READS {
+        let get = answer().method(Method::GET);
+        let head = answer().method(Method::HEAD);
+        config.service(resource(path, "GET, HEAD, OPTIONS").route(get).route(head));
+    }
+    let metrics = web::get().to(health::metrics);
+    config.service(resource("/metrics", "GET, OPTIONS").route(metrics));
+    config
+        .service(resource("/stream/glint", "OPTIONS, POST").route(web::post().to(glints::legacy)));
+    config.service(resource("/glints", "OPTIONS, POST").route(web::post().to(glints::publish)));
+}
+
+/// Makes an address that names its methods to whoever asks, or comes with another.
+fn resource(path: &str, methods: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move |request: HttpRequest| async move {
+        let status = match *request.method() {
+            Method::OPTIONS => StatusCode::OK,
+            _ => StatusCode::METHOD_NOT_ALLOWED,
+        };
+        HttpResponse::build(status)
+            .insert_header((ALLOW, methods))
+            .finish()
+    }))
+}

@@ -1,0 +1,94 @@
+//! `GET /stream`: one address, negotiated.
+
+use actix_web::http::Method;
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE,
+    HeaderName,
+};
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actors::shard::{Request, Seat};
+use glint::Refusal;
+use wire::{Control, Form, Hello};
+
+use super::body::StreamBody;
+use super::desk::Worker;
+use super::problem::problem;
+use super::{negotiate, socket};
+
+/// Tells nginx not to hold events back.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Opens a stream.
+pub async fn open(http: HttpRequest, payload: Payload, worker: Worker) -> HttpResponse {
+    let request = match negotiate::request(&http) {
+        Ok(request) => request,
+        Err(refusal) => return problem(&refusal, |_| {}),
+    };
+    let form = request.form;
+    if http.method() == Method::HEAD {
+        return head(form).finish();
+    }
+    match (worker.shard().attach(request.clone()), form.is_websocket()) {
+        (Ok(seat), true) => socket::open(&http, payload, worker, seat, form),
+        (Ok(seat), false) => stream(form, seat),
+        (Err(refusal), _) => refuse(&worker, &request, &refusal).await,
+    }
+}
+
+fn stream(form: Form, seat: Seat) -> HttpResponse {
+    head(form).body(StreamBody::new(seat))
+}
+
+fn head(form: Form) -> HttpResponseBuilder {
+    let media_type = match form {
+        Form::Ndjson => "application/x-ndjson",
+        _ => "text/event-stream; charset=utf-8",
+    };
+    let mut head = HttpResponse::Ok();
+    head.insert_header((CONTENT_TYPE, media_type))
+        .insert_header((CACHE_CONTROL, "no-cache, no-transform"))
+        .insert_header((X_ACCEL_BUFFERING, "no"))
+        .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "Cache-Control"))
+        // The connection serves this stream until one of its ends goes; nothing can follow on it.
+        .force_close();
+    head
+}
+
+/// Refuses a stream, after a while: some clients come back the moment they are refused, for ever.
+///
+/// An `EventSource` that is answered with an error gives up for good. So it gets a stream that says why it ends and when
+/// to come back.
+async fn refuse(worker: &Worker, request: &Request, refusal: &Refusal) -> HttpResponse {
+    let desk = worker.desk();
+    tokio::time::sleep(desk.limits.refusal_delay).await;
+    if request.form.is_websocket() || request.form == Form::Ndjson {
+        return problem(refusal, |_| {});
+    }
+    let retry_ms = refusal
+        .retry_after_seconds
+        .unwrap_or(1)
+        .saturating_mul(1000);
+    let (stamp, seen) = (desk.clock.now(), desk.state.read());
+    let hello = Hello {
+        state: seen.state,
+        stamp,
+        cursor: desk.tail.head(),
+        keepalive_ms: 0,
+        retry_ms,
+        recovered: false,
+        streams: &[],
+    };
+    let farewell = Control::Farewell {
+        reason: refusal.code,
+        retry_ms,
+        close_code: 0,
+        stamp,
+    };
+    let (mut bytes, mut seq) = (Vec::new(), 0);
+    for control in [Control::Hello(&hello), farewell] {
+        control.push(request.form, desk.zone, &mut seq, &mut bytes);
+    }
+    head(request.form).body(bytes)
+}
