@@ -118,11 +118,19 @@ impl Control<'_> {
         self.push_ending(form, out);
     }
 
-    /// What only some framings have: the line that tells an `EventSource` when to return, WebSocket pings and closes.
+    /// What only some framings have: the lines that tell an `EventSource` when and where to return, WebSocket pings and
+    /// closes.
     fn push_ending(&self, form: Form, out: &mut Vec<u8>) {
         match (self, form.is_websocket()) {
             (Control::Keepalive(_), true) => push_frame(Opcode::Ping, b"", out),
             (Control::Pong(payload), true) => push_frame(Opcode::Pong, payload, out),
+            // In a block of its own, because the frame is all that its event says. Without the place, a connection that
+            // is lost before its first event would come back behind what it missed, and nobody would know.
+            (Control::Hello(hello), false) if form == Form::SseGs1 => {
+                sse::push_retry(hello.retry_ms, out);
+                sse::push_id(Some(hello.cursor), out);
+                out.push(b'\n');
+            }
             (Control::Keepalive(_), false) if form == Form::SseGs1 => {
                 out.extend_from_slice(b":\n\n")
             }

@@ -251,8 +251,9 @@ fn tables_nest_in_cells_and_lists() {
 
 #[test]
 fn a_failed_write_leaves_the_output_as_it_was() {
-    let huge = format!("[1,[{}]]", "9".repeat(400));
-    let value = json::parse(&huge).unwrap();
+    // By hand, because the JSON reader refuses such a number before a writer sees it.
+    let huge = Value::Number("9".repeat(400).into());
+    let value = Value::Array(vec![Value::Number("1".into()), Value::Array(vec![huge])]);
     for form in [Form::Profile, Form::Loose, Form::NoTabular] {
         let mut out = String::from("kept");
         let err = write(&value, form, &mut out).unwrap_err();

@@ -86,7 +86,7 @@ pub fn parse_bytes(bytes: &[u8]) -> Result<Value<'_>, JsonError> {
         fault: JsonFault::Utf8,
         at: err.valid_up_to(),
     })?;
-    parse(text)
+    whole(text, MAX_DEPTH)
 }
 
 /// Parses one JSON value, with white space around it and nothing else.
@@ -102,7 +102,10 @@ pub fn parse(text: &str) -> Result<Value<'_>, JsonError> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_to_depth(text: &str, depth: usize) -> Result<Value<'_>, JsonError> {
-    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    whole(text.strip_prefix('\u{FEFF}').unwrap_or(text), depth)
+}
+
+fn whole(text: &str, depth: usize) -> Result<Value<'_>, JsonError> {
     let mut reader = Reader {
         text,
         bytes: text.as_bytes(),
@@ -544,6 +547,17 @@ mod tests {
         assert_eq!(
             parse_bytes(b"\xEF\xBB\xBF{}").unwrap(),
             Value::Object(vec![])
+        );
+        assert_eq!(parse("\u{FEFF}{}").unwrap(), Value::Object(vec![]));
+    }
+
+    #[test]
+    fn takes_one_byte_order_mark_off_and_no_more() {
+        let twice = "\u{FEFF}\u{FEFF}{}";
+        assert_eq!(fault(twice), JsonFault::ExpectedValue);
+        assert_eq!(
+            parse_bytes(twice.as_bytes()).unwrap_err().fault,
+            JsonFault::ExpectedValue
         );
     }
 }
