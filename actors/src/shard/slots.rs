@@ -215,10 +215,13 @@ impl Core {
         }
         if self.slots[id].left == 0 {
             self.hang_up(id, self.slots[id].serial, "limit", CLOSE_NORMAL);
-            out.append(&mut self.slots[id].aside);
         }
         let age = self.age();
         let slot = &mut self.slots[id];
+        if slot.ended {
+            // It ended in this turn: its farewell is not to wait for a turn that may have nothing else to bring.
+            out.append(&mut slot.aside);
+        }
         if !out.is_empty() {
             self.delivered_bytes += out.len() as u64;
             slot.written_at = age;

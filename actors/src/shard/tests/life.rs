@@ -290,3 +290,28 @@ async fn deliveries_and_bytes_are_counted() {
     assert_eq!(house.metrics.stream_deliveries.get(), 10);
     assert!(house.metrics.stream_bytes.get() > 1000);
 }
+
+#[actix_rt::test]
+async fn a_replay_that_finds_no_room_at_the_lanes_says_so() {
+    let house = House::open(Plan {
+        lanes_max: 1,
+        ..Plan::default()
+    })
+    .await;
+    house.burst("a", 10).await;
+    settle().await;
+    for max_bytes in [1, 16 * 1024] {
+        let mut late = house.attach(Form::Ndjson, &of_module("a"), From::Earliest);
+        let other = house.attach(Form::Ndjson, &of_module("b"), From::Now);
+        while !late.over && late.is_woken() {
+            late.poll(max_bytes);
+        }
+        assert_eq!(late.seqs(), (1..=10).collect::<Vec<_>>());
+        assert_eq!(
+            farewells(&late),
+            ["views_full"],
+            "{max_bytes} bytes at once"
+        );
+        drop((late, other));
+    }
+}
