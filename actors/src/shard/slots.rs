@@ -87,7 +87,7 @@ impl Core {
                 lane,
                 cursor: self.lanes.get_mut(lane).lane.head(),
             };
-        } else if self.lanes.len() >= self.settings.lanes_max {
+        } else if !self.lanes.has_room(&view, form, numbering) {
             return Err(self.views_full());
         }
         let numbering = match stage {

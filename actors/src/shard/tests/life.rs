@@ -315,3 +315,31 @@ async fn a_replay_that_finds_no_room_at_the_lanes_says_so() {
         drop((late, other));
     }
 }
+
+#[actix_rt::test]
+async fn too_many_views_are_refused_and_shared_ones_are_not_too_many() {
+    let house = House::open(Plan {
+        lanes_max: 2,
+        ..Plan::default()
+    })
+    .await;
+    let _a = house.attach(Form::Ndjson, &of_module("a"), From::Now);
+    let mut b = house.attach(Form::Ndjson, &of_module("b"), From::Now);
+    house.burst("a", 3).await;
+    for from in [From::Now, From::Earliest] {
+        let refused = house.try_attach(0, request(Form::Ndjson, &of_module("c"), from));
+        let err = refused.err().expect("refused");
+        assert_eq!((err.kind, err.code), (RefusalKind::Busy, "views_full"));
+    }
+    let mut shared = house.attach(Form::Ndjson, &of_module("a"), From::Now);
+    house.post("a").await;
+    assert_eq!(shared.catch_up().await.seqs(), [4]);
+    let mut from_history = house.attach(Form::Ndjson, &of_module("a"), From::Earliest);
+    assert_eq!(from_history.catch_up().await.seqs(), [1, 2, 3, 4]);
+    b.hang_up();
+    assert!(
+        house
+            .try_attach(0, request(Form::Ndjson, &of_module("c"), From::Now))
+            .is_ok()
+    );
+}
