@@ -90,10 +90,7 @@ impl Core {
         } else if !self.lanes.has_room(&view, form, numbering) {
             return Err(self.views_full());
         }
-        let numbering = match stage {
-            Stage::Live { lane, .. } => self.lanes.numbering(lane),
-            Stage::Replay(numbering) => numbering,
-        };
+        let numbering = self.numbering(stage);
         self.serial += 1;
         let age = self.age();
         let mut slot = Slot {
@@ -149,6 +146,23 @@ impl Core {
                 },
             );
         }
+    }
+
+    fn numbering(&self, stage: Stage) -> Numbering {
+        match stage {
+            Stage::Live { lane, .. } => self.lanes.numbering(lane),
+            Stage::Replay(numbering) => numbering,
+        }
+    }
+
+    /// Names the streams of numbered frames that a slot has.
+    pub(super) fn directory(&mut self, id: usize, serial: u64) {
+        let Some(slot) = self.slots.get(id) else {
+            return;
+        };
+        let numbering = self.numbering(slot.stage);
+        let streams = numbering.streams(&slot.view, self.tail.epoch());
+        self.say(id, serial, &Control::Directory(&streams));
     }
 
     pub(super) fn push(&self, slot: &mut Slot, control: &Control<'_>) {
@@ -365,9 +379,5 @@ impl Slot {
 
     pub(super) fn aside_is_full(&self) -> bool {
         self.aside.len() > MAX_ASIDE_BYTES
-    }
-
-    pub(super) fn view(&self) -> &View {
-        &self.view
     }
 }

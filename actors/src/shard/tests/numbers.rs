@@ -135,3 +135,21 @@ async fn a_filtered_view_has_a_sid_of_its_own_without_jumps_even_after_falls() {
     }
     assert!(house.metrics.stream_falls.get() > 0);
 }
+
+#[actix_rt::test]
+async fn a_directory_names_the_streams_that_the_client_has() {
+    let house = House::open(Plan::default()).await;
+    for view in [View::everything(), of_module("a")] {
+        let mut reader = house.attach(Form::WsGs1Text, &view, From::Now);
+        reader.catch_up().await;
+        let Some(Said::Hello { sids, .. }) = reader.take().pop() else {
+            panic!("no hello");
+        };
+        reader.line().directory();
+        let Some(Said::Answer(text)) = reader.catch_up().await.take().pop() else {
+            panic!("no directory");
+        };
+        let missing = sids.iter().find(|sid| !text.contains(&sid.to_string()));
+        assert_eq!(missing, None, "{text}");
+    }
+}
