@@ -45,7 +45,7 @@ pub(super) struct Slot {
     view: View,
     stage: Stage,
     /// The last stored event that it has had or that did not match.
-    seen: u64,
+    pub(super) seen: u64,
     /// Events that it may still get.
     left: u64,
 }

@@ -191,3 +191,25 @@ async fn a_worker_too_late_for_the_feed_loses_nothing_that_history_has() {
     assert_eq!(filtered.catch_up().await.seqs().last(), Some(&9003));
     filtered.read_strictly();
 }
+
+#[actix_rt::test]
+async fn a_quiet_view_that_lost_nothing_is_not_told_of_a_gap() {
+    let house = House::open(Plan {
+        lane: NARROW,
+        history: 400,
+        ..Plan::default()
+    })
+    .await;
+    let mut reader = house.attach(Form::Ndjson, &of_module("b"), From::Now);
+    house.post("b").await;
+    reader.catch_up().await;
+    // None of these is in the view, so the reader sleeps while history forgets them.
+    for _ in 0..10 {
+        house.burst("a", 100).await;
+        settle().await;
+    }
+    house.burst("b", 50).await;
+    reader.catch_up().await;
+    assert!(reader.gaps().is_empty(), "{:?}", reader.gaps());
+    assert_eq!(reader.seqs().len(), 51);
+}
