@@ -153,3 +153,52 @@ async fn a_directory_names_the_streams_that_the_client_has() {
         assert_eq!(missing, None, "{text}");
     }
 }
+
+#[actix_rt::test]
+async fn a_strict_reader_is_told_of_every_sid_that_jumps_after_a_fall() {
+    for history in [100_000, 100] {
+        strict_readers_go_on(history).await;
+    }
+}
+
+async fn strict_readers_go_on(history: usize) {
+    if history == 100_000 {
+        tokio::time::pause();
+    }
+    let house = House::open_again(Plan {
+        lane: NARROW,
+        history,
+        ..Plan::default()
+    })
+    .await;
+    for form in NUMBERED {
+        let mut reader = house.attach(form, &View::everything(), From::Now);
+        house.announce(Name::Heartbeat);
+        house.announce(Name::PhaseUpdate);
+        house.post("a").await;
+        reader.catch_up().await;
+        for _ in 0..3 {
+            house.burst("a", 150).await;
+            house.announce(Name::Heartbeat);
+            house.announce(Name::PhaseUpdate);
+            house.burst("a", 150).await;
+            reader.catch_up().await;
+            house.announce(Name::Heartbeat);
+            house.post("a").await;
+            reader.catch_up().await;
+        }
+        reader.read_strictly();
+        assert_eq!(reader.seqs().last(), Some(&house.tail.head().seq));
+        let jumps = reader
+            .said
+            .iter()
+            .filter(|said| matches!(said, Said::Error(_)))
+            .count();
+        let gaps = reader.gaps().len();
+        assert_eq!(
+            (jumps, gaps),
+            if history > 1000 { (3, 0) } else { (3 + 6, 3) },
+            "{form:?}"
+        );
+    }
+}
