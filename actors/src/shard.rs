@@ -267,7 +267,7 @@ impl Line {
             .hang_up(self.id, self.serial, reason, close_code);
     }
 
-    /// Sends the whole streams of this one's numbered topics anew, by name, for a client that lost its place.
+    /// Names this one's streams of numbered frames anew, for a client that lost its place.
     pub fn directory(&self) {
         self.core.borrow_mut().directory(self.id, self.serial);
     }

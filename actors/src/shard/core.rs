@@ -116,6 +116,7 @@ impl Core {
                 break;
             }
             rendered = true;
+            let before = self.head;
             let mut woken = Vec::new();
             for event in &feed.events {
                 let rendering = Rendering::new(event, self.settings.zone);
@@ -123,7 +124,7 @@ impl Core {
                 self.head = self.head.max(event.offset.seq);
             }
             self.feed_next = feed.next;
-            self.queue_wakes(woken);
+            self.queue_wakes(woken, before);
         }
         if rendered {
             self.render_seconds
@@ -142,13 +143,17 @@ impl Core {
         }
     }
 
-    fn queue_wakes(&mut self, woken: Vec<usize>) {
+    /// Has slots woken that had read all of their lanes when `seen` was the newest stored event.
+    fn queue_wakes(&mut self, woken: Vec<usize>, seen: u64) {
         if woken.is_empty() {
             return;
         }
         self.woken_since.get_or_insert_with(|| self.clock.instant());
         for id in woken {
-            self.slots[id].parked_at = None;
+            let slot = &mut self.slots[id];
+            slot.parked_at = None;
+            // Nothing up to here was for it: should it fall now, that is no loss, however far back its last event is.
+            slot.seen = slot.seen.max(seen);
             self.to_wake.push_back(id);
         }
     }

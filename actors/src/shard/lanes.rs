@@ -126,6 +126,12 @@ impl Lanes {
         self.slab[id].numbering
     }
 
+    /// Tells whether a stream that comes out of history would find a lane now.
+    pub(super) fn has_room(&self, view: &View, form: Form, numbering: Numbering) -> bool {
+        self.slab.len() < self.max
+            || (numbering == Numbering::Topics && self.shared.contains_key(&(view.clone(), form)))
+    }
+
     /// Gives the lane that everybody with this view shares another reader, or opens it: it then begins after `floor`.
     /// `None` at the bound.
     pub(super) fn join(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wire::{Control, Stream, sid_of_topic};
+use wire::Control;
 
 use super::DRAIN_ROUND;
 use super::core::Core;
@@ -92,21 +92,6 @@ impl Core {
         farewell.push(slot.form, zone, &mut slot.control_seq, &mut slot.aside);
         slot.ended = true;
         self.wake_one(id);
-    }
-
-    /// Names the whole topics of a stream again.
-    pub(super) fn directory(&mut self, id: usize, serial: u64) {
-        let epoch = self.tail.epoch();
-        let Some(slot) = self.slots.get(id) else {
-            return;
-        };
-        let whole = |topic| Stream {
-            sid: sid_of_topic(epoch, topic),
-            topics: vec![topic],
-            filtered: false,
-        };
-        let streams: Vec<Stream> = slot.view().topics().map(whole).collect();
-        self.say(id, serial, &Control::Directory(&streams));
     }
 
     /// Returns when the client of a stream is to come back: another time for each, so that they do not come at once.

@@ -3,10 +3,10 @@
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use glint::Refusal;
+use glint::{Refusal, Topic, Zone};
 use lane::{Cursor, Join, Read};
 use sieve::View;
-use wire::{Control, Form, Hello, Rendering};
+use wire::{Control, Form, Hello, Rendering, sid_of_topic};
 
 use super::core::Core;
 use super::lanes::Numbering;
@@ -45,9 +45,11 @@ pub(super) struct Slot {
     view: View,
     stage: Stage,
     /// The last stored event that it has had or that did not match.
-    seen: u64,
+    pub(super) seen: u64,
     /// Events that it may still get.
     left: u64,
+    /// Whether it has left a lane and not come to one since: what is not stored was not sent meanwhile.
+    lapsed: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -87,13 +89,10 @@ impl Core {
                 lane,
                 cursor: self.lanes.get_mut(lane).lane.head(),
             };
-        } else if self.lanes.len() >= self.settings.lanes_max {
+        } else if !self.lanes.has_room(&view, form, numbering) {
             return Err(self.views_full());
         }
-        let numbering = match stage {
-            Stage::Live { lane, .. } => self.lanes.numbering(lane),
-            Stage::Replay(numbering) => numbering,
-        };
+        let numbering = self.numbering(stage);
         self.serial += 1;
         let age = self.age();
         let mut slot = Slot {
@@ -109,6 +108,7 @@ impl Core {
             stage,
             seen: start.seen,
             left: limit.unwrap_or(u64::MAX),
+            lapsed: false,
             view,
         };
         self.greet(&mut slot, &start, numbering);
@@ -148,7 +148,28 @@ impl Core {
                     stamp,
                 },
             );
+            let mut aside = std::mem::take(&mut slot.aside);
+            let (epoch, zone) = (self.tail.epoch(), self.settings.zone);
+            slot.push_jumps(numbering, epoch, zone, Topic::is_stored, &mut aside);
+            slot.aside = aside;
         }
+    }
+
+    fn numbering(&self, stage: Stage) -> Numbering {
+        match stage {
+            Stage::Live { lane, .. } => self.lanes.numbering(lane),
+            Stage::Replay(numbering) => numbering,
+        }
+    }
+
+    /// Names the streams of numbered frames that a slot has.
+    pub(super) fn directory(&mut self, id: usize, serial: u64) {
+        let Some(slot) = self.slots.get(id) else {
+            return;
+        };
+        let numbering = self.numbering(slot.stage);
+        let streams = numbering.streams(&slot.view, self.tail.epoch());
+        self.say(id, serial, &Control::Directory(&streams));
     }
 
     pub(super) fn push(&self, slot: &mut Slot, control: &Control<'_>) {
@@ -178,6 +199,7 @@ impl Core {
         };
         let numbering = self.lanes.numbering(lane).after(cursor.number());
         slot.stage = Stage::Replay(numbering);
+        slot.lapsed = true;
         if let Some(at) = slot.parked_at.take() {
             let parked = &mut self.lanes.get_mut(lane).parked;
             parked.swap_remove(at);
@@ -215,10 +237,13 @@ impl Core {
         }
         if self.slots[id].left == 0 {
             self.hang_up(id, self.slots[id].serial, "limit", CLOSE_NORMAL);
-            out.append(&mut self.slots[id].aside);
         }
         let age = self.age();
         let slot = &mut self.slots[id];
+        if slot.ended {
+            // It ended in this turn: its farewell is not to wait for a turn that may have nothing else to bring.
+            out.append(&mut slot.aside);
+        }
         if !out.is_empty() {
             self.delivered_bytes += out.len() as u64;
             slot.written_at = age;
@@ -293,19 +318,9 @@ impl Core {
     ) -> bool {
         let slot = &mut self.slots[id];
         match self.tail.history(slot.seen, self.head, REPLAY_PAGE) {
-            History::Head => self.go_live(id, numbering),
+            History::Head => self.go_live(id, numbering, out),
             History::Gone { floor } => {
-                let (from, to) = (self.place(self.slots[id].seen), self.place(floor));
-                let gap = Control::Gap {
-                    from,
-                    to,
-                    reason: "evicted",
-                    stamp: self.clock.now(),
-                };
-                let (zone, slot) = (self.settings.zone, &mut self.slots[id]);
-                gap.push(slot.form, zone, &mut slot.control_seq, out);
-                slot.seen = floor;
-                self.metrics.stream_gaps.inc();
+                self.say_gone(id, numbering, floor, out);
                 true
             }
             History::Events(events) => {
@@ -329,8 +344,25 @@ impl Core {
         }
     }
 
+    /// Tells a slot that what comes next for it up to `floor` is gone, and takes it there.
+    fn say_gone(&mut self, id: usize, numbering: Numbering, floor: u64, out: &mut Vec<u8>) {
+        let (from, to) = (self.place(self.slots[id].seen), self.place(floor));
+        let gap = Control::Gap {
+            from,
+            to,
+            reason: "evicted",
+            stamp: self.clock.now(),
+        };
+        self.metrics.stream_gaps.inc();
+        let (epoch, zone) = (self.tail.epoch(), self.settings.zone);
+        let slot = &mut self.slots[id];
+        gap.push(slot.form, zone, &mut slot.control_seq, out);
+        slot.push_jumps(numbering, epoch, zone, Topic::is_stored, out);
+        slot.seen = floor;
+    }
+
     /// Takes a slot that has caught up into a lane, and tells whether to look again.
-    fn go_live(&mut self, id: usize, numbering: Numbering) -> bool {
+    fn go_live(&mut self, id: usize, numbering: Numbering, out: &mut Vec<u8>) -> bool {
         let slot = &self.slots[id];
         let lane = match numbering {
             Numbering::Topics => self.lanes.join(&slot.view, slot.form, numbering, self.head),
@@ -349,7 +381,12 @@ impl Core {
                 return true;
             }
         };
-        self.slots[id].stage = Stage::Live { lane, cursor };
+        let (epoch, zone) = (self.tail.epoch(), self.settings.zone);
+        let slot = &mut self.slots[id];
+        slot.stage = Stage::Live { lane, cursor };
+        if std::mem::take(&mut slot.lapsed) {
+            slot.push_jumps(numbering, epoch, zone, |topic| !topic.is_stored(), out);
+        }
         true
     }
 }
@@ -360,11 +397,32 @@ impl Slot {
         self.left -= events.min(self.left);
     }
 
-    pub(super) fn aside_is_full(&self) -> bool {
-        self.aside.len() > MAX_ASIDE_BYTES
+    /// Tells a reader of numbered frames which of its streams go on elsewhere: a strict one takes no frame of a sid any
+    /// more that jumped, unless it is told to begin anew.
+    fn push_jumps(
+        &mut self,
+        numbering: Numbering,
+        epoch: u64,
+        zone: Zone,
+        jumped: fn(Topic) -> bool,
+        out: &mut Vec<u8>,
+    ) {
+        if !self.form.is_numbered() || numbering != Numbering::Topics {
+            return;
+        }
+        for topic in self.view.topics().filter(|topic| jumped(*topic)) {
+            let sid = sid_of_topic(epoch, topic);
+            let error = Control::Error {
+                code: "SEQ_GAP",
+                detail: &format!(
+                    "sid {sid} goes on after a gap; take its next frame for its first"
+                ),
+            };
+            error.push(self.form, zone, &mut self.control_seq, out);
+        }
     }
 
-    pub(super) fn view(&self) -> &View {
-        &self.view
+    pub(super) fn aside_is_full(&self) -> bool {
+        self.aside.len() > MAX_ASIDE_BYTES
     }
 }
