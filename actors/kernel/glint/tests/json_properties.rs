@@ -119,7 +119,8 @@ fn check_against_the_judge(bytes: &[u8]) -> Result<(), TestCaseError> {
             let other =
                 other.map_err(|err| TestCaseError::fail(format!("only we take it: {err}")))?;
             // The judge spells exponents anew, so it has to read both.
-            let again: Value = serde_json::from_str(&value.to_ascii()).expect("our own line");
+            let again: Value = serde_json::from_str(&value.to_ascii())
+                .map_err(|err| TestCaseError::fail(format!("not even our own line: {err}")))?;
             prop_assert_eq!(again.to_string(), other.to_string());
         }
         Err(err) => {
