@@ -25,7 +25,7 @@ pub struct BadOffset {
 }
 
 impl Offset {
-    /// Largest epoch: it leaves 20 bits for stream numbers in a GS1 sid below 2^53, see `wire::sid`.
+    /// Largest epoch: it leaves 20 bits for stream numbers in a GS1 sid below 2^53, see `wire::form`.
     pub const MAX_EPOCH: u64 = (1 << 33) - 1;
 
     /// Longest text that is looked at by [`Offset::from_str`].
