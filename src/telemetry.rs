@@ -1,6 +1,6 @@
 //! Logs to stderr, metrics in a registry.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use anyhow::Context as _;
 use prometheus::process_collector::ProcessCollector;
@@ -17,7 +17,8 @@ pub fn start_logging(settings: &LogSettings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.level).context("log.level")?;
     let logger = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
     let started = match settings.format {
         LogFormat::Text => logger.try_init(),
         LogFormat::Json => logger.json().try_init(),

@@ -147,7 +147,7 @@ impl Emitter {
     fn accept(&mut self, offer: Offer) -> Result<Receipt, Refusal> {
         if self.closed {
             let refusal = Refusal::new(
-                RefusalKind::Draining,
+                RefusalKind::Unavailable,
                 "draining",
                 "this broker is stopping; publish again later",
             );
@@ -435,7 +435,7 @@ mod tests {
         let err = emitter.accept(offer(&["{}"], None)).unwrap_err();
         assert_eq!(
             (err.kind, err.retry_after_seconds),
-            (RefusalKind::Draining, Some(DRAIN_RETRY_SECONDS))
+            (RefusalKind::Unavailable, Some(DRAIN_RETRY_SECONDS))
         );
     }
 }

@@ -16,7 +16,7 @@ pub fn status(refusal: &Refusal) -> StatusCode {
         RefusalKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         RefusalKind::Conflict => StatusCode::UNPROCESSABLE_ENTITY,
         RefusalKind::Busy => StatusCode::TOO_MANY_REQUESTS,
-        RefusalKind::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        RefusalKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         RefusalKind::Gone => StatusCode::GONE,
         RefusalKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

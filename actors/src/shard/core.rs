@@ -188,14 +188,16 @@ impl Core {
     pub(super) fn check_room(&self) -> Result<(), Refusal> {
         if self.farewells.is_some() {
             let detail = "this broker is stopping; connect again later";
-            return Err(Refusal::new(RefusalKind::Draining, "draining", detail).retry_after(1));
+            return Err(Refusal::new(RefusalKind::Unavailable, "draining", detail).retry_after(1));
         }
         let (open, max) = (self.metrics.open_streams(), self.settings.streams_max);
         if open >= max as u64 {
             let detail =
                 format!("{open} streams are open, the limit is {max}; connect again later");
-            return Err(Refusal::new(RefusalKind::Busy, "streams_full", detail)
-                .retry_after(FULL_RETRY_SECONDS));
+            return Err(
+                Refusal::new(RefusalKind::Unavailable, "streams_full", detail)
+                    .retry_after(FULL_RETRY_SECONDS),
+            );
         }
         Ok(())
     }
@@ -205,6 +207,6 @@ impl Core {
         let detail = format!(
             "this worker serves {max} distinct views already; use a wider filter or come back later"
         );
-        Refusal::new(RefusalKind::Busy, "views_full", detail).retry_after(FULL_RETRY_SECONDS)
+        Refusal::new(RefusalKind::Unavailable, "views_full", detail).retry_after(FULL_RETRY_SECONDS)
     }
 }

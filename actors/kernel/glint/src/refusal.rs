@@ -19,8 +19,8 @@ pub enum RefusalKind {
     Conflict,
     /// Too much at once: come back later.
     Busy,
-    /// The broker is leaving: go elsewhere or come back later.
-    Draining,
+    /// The broker is full or leaving: go elsewhere or come back later.
+    Unavailable,
     /// What is asked for was here and is no more.
     Gone,
     /// Our fault.

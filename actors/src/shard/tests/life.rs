@@ -183,7 +183,10 @@ async fn too_many_streams_are_refused_over_all_workers() {
     let first = house.try_attach(0, ask()).expect("a seat");
     let _second = house.try_attach(1, ask()).expect("a seat");
     let err = house.try_attach(0, ask()).err().expect("refused");
-    assert_eq!((err.kind, err.code), (RefusalKind::Busy, "streams_full"));
+    assert_eq!(
+        (err.kind, err.code),
+        (RefusalKind::Unavailable, "streams_full")
+    );
     assert!(err.retry_after_seconds.is_some());
     drop(first);
     assert!(house.try_attach(1, ask()).is_ok());
@@ -262,7 +265,7 @@ async fn a_drain_spreads_the_farewells_and_ends_everybody() {
     );
     let ask = request(Form::Ndjson, &of_topics("glints"), From::Now);
     let err = house.try_attach(0, ask).err().expect("refused");
-    assert_eq!((err.kind, err.code), (RefusalKind::Draining, "draining"));
+    assert_eq!((err.kind, err.code), (RefusalKind::Unavailable, "draining"));
     readers.clear();
     assert_eq!(drained.await.expect("joined"), Ok(0));
 }
@@ -329,7 +332,10 @@ async fn too_many_views_are_refused_and_shared_ones_are_not_too_many() {
     for from in [From::Now, From::Earliest] {
         let refused = house.try_attach(0, request(Form::Ndjson, &of_module("c"), from));
         let err = refused.err().expect("refused");
-        assert_eq!((err.kind, err.code), (RefusalKind::Busy, "views_full"));
+        assert_eq!(
+            (err.kind, err.code),
+            (RefusalKind::Unavailable, "views_full")
+        );
     }
     let mut shared = house.attach(Form::Ndjson, &of_module("a"), From::Now);
     house.post("a").await;
