@@ -101,6 +101,8 @@ pub struct PhaseKeeper {
     quiet_since: Stamp,
     caesura_said: bool,
     last_tick: Option<(Stamp, Instant)>,
+    /// When the tick at hand was due.
+    due: Instant,
     _tripwire: Tripwire,
 }
 
@@ -123,7 +125,7 @@ impl PhaseKeeper {
         metrics: Metrics,
         tripwire: Tripwire,
     ) -> PhaseKeeper {
-        let now = clock.now();
+        let (now, due) = (clock.now(), clock.instant());
         let moment = settings.breath.at(now);
         let state = State {
             phase: moment.phase,
@@ -151,6 +153,7 @@ impl PhaseKeeper {
             quiet_since: now,
             caesura_said: false,
             last_tick: None,
+            due,
             _tripwire: tripwire,
         }
     }
@@ -159,6 +162,18 @@ impl PhaseKeeper {
     #[must_use]
     pub fn cell(&self) -> StateCell {
         self.cell.clone()
+    }
+
+    /// Ticks now, and again when the next tick is due. Those that are past are left out: an interval of actix would
+    /// make up for a stall with a flood of them.
+    fn keep(&mut self, ctx: &mut Context<Self>) {
+        self.tick();
+        let now = self.clock.instant();
+        self.due += self.settings.tick;
+        if self.due <= now {
+            self.due = now + self.settings.tick;
+        }
+        ctx.run_later(self.due - now, Self::keep);
     }
 
     fn tick(&mut self) {
@@ -280,8 +295,8 @@ impl Actor for PhaseKeeper {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.tick();
-        ctx.run_interval(self.settings.tick, |keeper, _| keeper.tick());
+        self.due = self.clock.instant();
+        self.keep(ctx);
     }
 }
 
@@ -599,6 +614,15 @@ mod tests {
             assert_eq!(room.news(SECOND * 50).await, [Name::GlintEmission]);
         }
         assert_eq!(room.news(SECOND * 600).await, [Name::CaesuraDetected]);
+    }
+
+    #[actix_rt::test]
+    async fn a_stall_is_not_made_up_for() {
+        let room = Room::open(settings()).await;
+        room.heard().await;
+        tokio::time::advance(HOUR).await;
+        let beats = room.heard().await.len();
+        assert_eq!(beats, 1, "a flood of old heartbeats helps nobody");
     }
 
     #[actix_rt::test]
