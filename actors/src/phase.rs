@@ -198,7 +198,9 @@ impl PhaseKeeper {
                 .unwrap_or(0) as i64,
         );
         for name in self.announced.changes(&state, self.settings.usage_step) {
-            self.announce(name, &state, now);
+            if self.announce(name, &state, now) {
+                self.announced.note(name, &state);
+            }
         }
         if let Some(message) = self.caesura(now) {
             self.notice(Name::CaesuraDetected, &message, &state, now);
@@ -237,25 +239,22 @@ impl PhaseKeeper {
         (off.abs() > DRIFT_MICROS).then(|| format!("the clock moved by {} ms", off / 1000))
     }
 
-    fn announce(&self, name: Name, state: &State, stamp: Stamp) {
-        self.send(
-            name,
-            payload::of_state(name, state, stamp, self.settings.zone),
-            state,
-            stamp,
-        );
+    fn announce(&self, name: Name, state: &State, stamp: Stamp) -> bool {
+        let text = payload::of_state(name, state, stamp, self.settings.zone);
+        self.send(name, text, state, stamp)
     }
 
-    fn notice(&self, name: Name, message: &str, state: &State, stamp: Stamp) {
+    fn notice(&self, name: Name, message: &str, state: &State, stamp: Stamp) -> bool {
         self.send(
             name,
             payload::of_notice(message, state, stamp, self.settings.zone),
             state,
             stamp,
-        );
+        )
     }
 
-    fn send(&self, name: Name, text: String, state: &State, stamp: Stamp) {
+    /// Sends an event to the emitter, and tells whether there was room for it.
+    fn send(&self, name: Name, text: String, state: &State, stamp: Stamp) -> bool {
         let weight = text.len();
         let announce = Announce {
             name,
@@ -263,20 +262,22 @@ impl PhaseKeeper {
             stamp,
             text,
         };
-        if let Err(err) = self.emitter.tell(announce, weight) {
+        let sent = self.emitter.tell(announce, weight);
+        if let Err(err) = &sent {
             tracing::warn!(%name, %err, "an event of the breath was not announced");
         }
+        sent.is_ok()
     }
 }
 
 impl Announced {
-    /// Returns what listeners have not been told yet, and takes it for told.
-    fn changes(&mut self, state: &State, usage_step: f64) -> Vec<Name> {
+    /// Returns what listeners have not been told yet.
+    fn changes(&self, state: &State, usage_step: f64) -> Vec<Name> {
         let mut names = Vec::new();
-        if self.phase.replace(state.phase) != Some(state.phase) {
+        if self.phase != Some(state.phase) {
             names.push(Name::PhaseUpdate);
         }
-        if self.climate.replace(state.climate) != Some(state.climate) {
+        if self.climate != Some(state.climate) {
             names.push(Name::ClimateUpdate);
         }
         // Against the last value that was announced, as it was announced: many small steps add up to one.
@@ -284,10 +285,19 @@ impl Announced {
             .usage
             .is_none_or(|usage| (state.usage - usage).abs() > usage_step)
         {
-            self.usage = Some(payload::round4(state.usage));
             names.push(Name::UsageUpdate);
         }
         names
+    }
+
+    /// Notes what listeners were told.
+    fn note(&mut self, name: Name, state: &State) {
+        match name {
+            Name::PhaseUpdate => self.phase = Some(state.phase),
+            Name::ClimateUpdate => self.climate = Some(state.climate),
+            Name::UsageUpdate => self.usage = Some(payload::round4(state.usage)),
+            _ => {}
+        }
     }
 }
 
@@ -317,17 +327,11 @@ impl Handler<Letter<Notice>> for PhaseKeeper {
 
     fn handle(&mut self, letter: Letter<Notice>, _: &mut Self::Context) {
         let seen = self.cell.read();
-        match &letter.message {
-            Notice::Caesura(message) => self.notice(
-                Name::CaesuraDetected,
-                message,
-                &seen.state,
-                self.clock.now(),
-            ),
-            Notice::Drift(message) => {
-                self.notice(Name::DriftDetected, message, &seen.state, self.clock.now())
-            }
-        }
+        let (name, message) = match &letter.message {
+            Notice::Caesura(message) => (Name::CaesuraDetected, message),
+            Notice::Drift(message) => (Name::DriftDetected, message),
+        };
+        self.notice(name, message, &seen.state, self.clock.now());
     }
 }
 
@@ -623,6 +627,16 @@ mod tests {
         tokio::time::advance(HOUR).await;
         let beats = room.heard().await.len();
         assert_eq!(beats, 1, "a flood of old heartbeats helps nobody");
+    }
+
+    #[actix_rt::test]
+    async fn what_the_emitter_had_no_room_for_is_announced_later() {
+        tokio::time::pause();
+        let room = Room::open_again(settings(), 1).await;
+        let mut names = names(&room.pass(SECOND * 10).await);
+        names.retain(|name| *name != Name::Heartbeat);
+        let [phase, climate, usage] = [Name::PhaseUpdate, Name::ClimateUpdate, Name::UsageUpdate];
+        assert_eq!(names, [phase, climate, usage]);
     }
 
     #[actix_rt::test]
