@@ -97,8 +97,10 @@ pub struct PhaseKeeper {
     climate: Climate,
     usage: f64,
     announced: Announced,
-    /// Since when a caesura would count: the last glint, or the start.
-    quiet_since: Stamp,
+    /// The last glint that a tick knew of.
+    last_glint: Option<Stamp>,
+    /// Since when a caesura would count: the first tick after the last glint, or the start.
+    quiet_since: Instant,
     caesura_said: bool,
     last_tick: Option<(Stamp, Instant)>,
     /// When the tick at hand was due.
@@ -141,18 +143,19 @@ impl PhaseKeeper {
             })),
         };
         PhaseKeeper {
+            climate: Climate::Clear,
+            usage: 0.0,
+            announced: Announced::default(),
+            last_glint: tail.last_glint(),
+            quiet_since: clock.instant(),
+            caesura_said: false,
+            last_tick: None,
             settings,
             clock,
             tail,
             emitter,
             cell,
             metrics,
-            climate: Climate::Clear,
-            usage: 0.0,
-            announced: Announced::default(),
-            quiet_since: now,
-            caesura_said: false,
-            last_tick: None,
             due,
             _tripwire: tripwire,
         }
@@ -202,7 +205,7 @@ impl PhaseKeeper {
                 self.announced.note(name, &state);
             }
         }
-        if let Some(message) = self.caesura(now) {
+        if let Some(message) = self.caesura() {
             self.notice(Name::CaesuraDetected, &message, &state, now);
         }
         if let Some(message) = self.drift(now) {
@@ -211,18 +214,16 @@ impl PhaseKeeper {
         self.announce(Name::Heartbeat, &state, now);
     }
 
-    /// Says once per silence that it has become long.
-    fn caesura(&mut self, now: Stamp) -> Option<String> {
-        if let Some(last) = self
-            .tail
-            .last_glint()
-            .filter(|last| *last > self.quiet_since)
-        {
-            self.quiet_since = last;
+    /// Says once per silence that it has become long. A silence is as long as the steady clock says: wall time jumps.
+    fn caesura(&mut self) -> Option<String> {
+        let now = self.clock.instant();
+        let last = self.tail.last_glint();
+        if last != self.last_glint {
+            self.last_glint = last;
+            self.quiet_since = now;
             self.caesura_said = false;
         }
-        let silence =
-            Duration::from_micros(u64::try_from(now.micros_since(self.quiet_since)).unwrap_or(0));
+        let silence = now.duration_since(self.quiet_since);
         if self.caesura_said || silence < self.settings.caesura_after {
             return None;
         }
@@ -637,6 +638,32 @@ mod tests {
         names.retain(|name| *name != Name::Heartbeat);
         let [phase, climate, usage] = [Name::PhaseUpdate, Name::ClimateUpdate, Name::UsageUpdate];
         assert_eq!(names, [phase, climate, usage]);
+    }
+
+    #[actix_rt::test]
+    async fn a_jump_of_the_clock_is_a_drift_and_no_silence() {
+        tokio::time::pause();
+        for hours in [5, -5] {
+            let room = Room::open_again(
+                Settings {
+                    caesura_after: SECOND * 60,
+                    ..settings()
+                },
+                1000,
+            )
+            .await;
+            room.post().await;
+            room.news(SECOND * 10).await;
+            room.clock.jump(hours * 3600 * 1_000_000);
+            let mut news = room.news(SECOND * 10).await;
+            news.retain(|name| *name != Name::PhaseUpdate);
+            assert_eq!(news, [Name::DriftDetected], "{hours} h");
+            let mut news = room.news(SECOND * 60).await;
+            news.retain(|name| *name != Name::PhaseUpdate);
+            assert_eq!(news, [Name::CaesuraDetected], "{hours} h");
+            room.post().await;
+            assert_eq!(room.news(SECOND * 50).await, [Name::GlintEmission]);
+        }
     }
 
     #[actix_rt::test]
