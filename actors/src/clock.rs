@@ -1,5 +1,7 @@
 //! The only place that reads a clock.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use glint::Stamp;
@@ -8,8 +10,15 @@ use tokio::time::Instant;
 /// Tells the time: of the machine, or of a runtime whose time a test moves.
 #[derive(Debug, Clone)]
 pub struct Clock {
-    /// A known pair of wall time and runtime time, if the runtime leads.
-    origin: Option<(Stamp, Instant)>,
+    origin: Option<Origin>,
+}
+
+/// A known pair of wall time and runtime time, if the runtime leads.
+#[derive(Debug, Clone)]
+struct Origin {
+    start: Stamp,
+    began: Instant,
+    jumped_micros: Arc<AtomicI64>,
 }
 
 impl Clock {
@@ -23,15 +32,30 @@ impl Clock {
     #[must_use]
     pub fn of_runtime(start: Stamp) -> Clock {
         Clock {
-            origin: Some((start, Instant::now())),
+            origin: Some(Origin {
+                start,
+                began: Instant::now(),
+                jumped_micros: Arc::default(),
+            }),
+        }
+    }
+
+    /// Moves the wall time of a runtime's clock and of all its clones, as whoever sets a machine's clock does. The
+    /// machine's own is not for us to set.
+    pub fn jump(&self, micros: i64) {
+        if let Some(origin) = &self.origin {
+            origin.jumped_micros.fetch_add(micros, Ordering::Relaxed);
         }
     }
 
     /// Returns the wall time, which may jump.
     #[must_use]
     pub fn now(&self) -> Stamp {
-        match self.origin {
-            Some((start, began)) => start.plus_micros(micros(began.elapsed())),
+        match &self.origin {
+            Some(origin) => origin
+                .start
+                .plus_micros(micros(origin.began.elapsed()))
+                .plus_micros(origin.jumped_micros.load(Ordering::Relaxed)),
             None => wall(),
         }
     }

@@ -316,6 +316,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::mail::{Bound, Post};
     use crate::tail::{History, Limits};
 
     fn emitter() -> Emitter {
@@ -437,5 +438,99 @@ mod tests {
             (err.kind, err.retry_after_seconds),
             (RefusalKind::Unavailable, Some(DRAIN_RETRY_SECONDS))
         );
+    }
+
+    const BOUND: Bound = Bound {
+        count: 100,
+        bytes: 1000,
+    };
+
+    /// Returns the numbers of the glints in the order, as their payloads have them.
+    fn order(tail: &Tail) -> Vec<String> {
+        let events = tail.newest(99);
+        let number = |event: &Arc<Event>| {
+            event
+                .text
+                .trim_matches(|c: char| !c.is_ascii_digit())
+                .to_owned()
+        };
+        events.iter().map(number).collect()
+    }
+
+    #[actix_rt::test]
+    async fn offers_do_not_mix_whatever_the_order_of_their_senders() {
+        let emitter = emitter();
+        let (tail, metrics) = (emitter.tail.clone(), emitter.metrics.clone());
+        let post = Post::new(emitter.start(), "emitter", BOUND, &metrics);
+        let asks: Vec<_> = (1..=5)
+            .map(|n| {
+                let texts = [0, 1, 2].map(|m| format!("{{\"n\": {n}{m}}}"));
+                let offer = offer(&texts.each_ref().map(String::as_str), None);
+                let post = post.clone();
+                actix_rt::spawn(async move { post.ask(offer, 10).await })
+            })
+            .collect();
+        let mut places = Vec::new();
+        for ask in asks {
+            let receipt = ask.await.expect("joined").expect("asked");
+            places.push(seqs(&receipt.expect("accepted")));
+        }
+        assert!(
+            places.iter().all(|seqs| seqs[2] == seqs[0] + 2),
+            "{places:?}"
+        );
+        let order = order(&tail);
+        for batch in order.chunks(3) {
+            let sender = &batch[0][..1];
+            assert_eq!(batch, [0, 1, 2].map(|m| format!("{sender}{m}")));
+        }
+    }
+
+    #[actix_rt::test]
+    async fn an_offer_that_is_refused_leaves_nothing() {
+        let emitter = emitter();
+        let (tail, counts, metrics) = (
+            emitter.tail.clone(),
+            emitter.counts(),
+            emitter.metrics.clone(),
+        );
+        let post = Post::new(emitter.start(), "emitter", BOUND, &metrics);
+        let taken = post.ask(offer(&["{\"n\": 1}"], Some("k")), 1).await;
+        assert_eq!(seqs(&taken.expect("asked").expect("accepted")), [1]);
+        let conflict = post
+            .ask(offer(&["{}", "{}"], Some("k")), 1)
+            .await
+            .expect("asked");
+        assert_eq!(conflict.unwrap_err().code, "idempotency_conflict");
+        post.tell(Close, 0).expect("room");
+        let closed = post
+            .ask(offer(&["{}", "{}"], None), 1)
+            .await
+            .expect("asked");
+        assert_eq!(closed.unwrap_err().kind, RefusalKind::Draining);
+        let again = post
+            .ask(offer(&["{\"n\": 1}"], Some("k")), 1)
+            .await
+            .expect("asked");
+        assert_eq!(again.unwrap_err().kind, RefusalKind::Draining);
+        assert_eq!((tail.head().seq, counts.read().total), (1, 1));
+        // The breath goes on until the end, and its places follow.
+        post.ask(beat(Name::PhaseUpdate), 1).await.expect("asked");
+        assert_eq!(tail.head().seq, 2);
+    }
+
+    #[test]
+    fn a_receipt_is_remembered_for_as_long_and_as_many_as_the_window_says() {
+        let mut emitter = emitter();
+        let ask = |emitter: &mut Emitter, key| emitter.accept(offer(&["{}"], Some(key))).unwrap();
+        let first = ask(&mut emitter, "a");
+        ask(&mut emitter, "b");
+        assert_eq!(ask(&mut emitter, "a").items, first.items);
+        ask(&mut emitter, "c");
+        let forgotten = ask(&mut emitter, "a");
+        assert!(!forgotten.replayed);
+        assert_eq!(seqs(&forgotten), [4]);
+        assert_eq!(emitter.metrics.replayed_receipts.get(), 1);
+        assert_eq!(emitter.metrics.idempotency_keys.get(), 2);
     }
 }

@@ -3,6 +3,9 @@
 //! In one tick, in this order: `phase_update`, `climate_update`, `usage_update`, `caesura_detected`, `drift_detected`,
 //! `heartbeat`.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -97,10 +100,14 @@ pub struct PhaseKeeper {
     climate: Climate,
     usage: f64,
     announced: Announced,
-    /// Since when a caesura would count: the last glint, or the start.
-    quiet_since: Stamp,
+    /// The last glint that a tick knew of.
+    last_glint: Option<Stamp>,
+    /// Since when a caesura would count: the first tick after the last glint, or the start.
+    quiet_since: Instant,
     caesura_said: bool,
     last_tick: Option<(Stamp, Instant)>,
+    /// When the tick at hand was due.
+    due: Instant,
     _tripwire: Tripwire,
 }
 
@@ -123,7 +130,7 @@ impl PhaseKeeper {
         metrics: Metrics,
         tripwire: Tripwire,
     ) -> PhaseKeeper {
-        let now = clock.now();
+        let (now, due) = (clock.now(), clock.instant());
         let moment = settings.breath.at(now);
         let state = State {
             phase: moment.phase,
@@ -139,18 +146,20 @@ impl PhaseKeeper {
             })),
         };
         PhaseKeeper {
+            climate: Climate::Clear,
+            usage: 0.0,
+            announced: Announced::default(),
+            last_glint: tail.last_glint(),
+            quiet_since: clock.instant(),
+            caesura_said: false,
+            last_tick: None,
             settings,
             clock,
             tail,
             emitter,
             cell,
             metrics,
-            climate: Climate::Clear,
-            usage: 0.0,
-            announced: Announced::default(),
-            quiet_since: now,
-            caesura_said: false,
-            last_tick: None,
+            due,
             _tripwire: tripwire,
         }
     }
@@ -159,6 +168,18 @@ impl PhaseKeeper {
     #[must_use]
     pub fn cell(&self) -> StateCell {
         self.cell.clone()
+    }
+
+    /// Ticks now, and again when the next tick is due. Those that are past are left out: an interval of actix would
+    /// make up for a stall with a flood of them.
+    fn keep(&mut self, ctx: &mut Context<Self>) {
+        self.tick();
+        let now = self.clock.instant();
+        self.due += self.settings.tick;
+        if self.due <= now {
+            self.due = now + self.settings.tick;
+        }
+        ctx.run_later(self.due - now, Self::keep);
     }
 
     fn tick(&mut self) {
@@ -183,9 +204,11 @@ impl PhaseKeeper {
                 .unwrap_or(0) as i64,
         );
         for name in self.announced.changes(&state, self.settings.usage_step) {
-            self.announce(name, &state, now);
+            if self.announce(name, &state, now) {
+                self.announced.note(name, &state);
+            }
         }
-        if let Some(message) = self.caesura(now) {
+        if let Some(message) = self.caesura() {
             self.notice(Name::CaesuraDetected, &message, &state, now);
         }
         if let Some(message) = self.drift(now) {
@@ -194,18 +217,16 @@ impl PhaseKeeper {
         self.announce(Name::Heartbeat, &state, now);
     }
 
-    /// Says once per silence that it has become long.
-    fn caesura(&mut self, now: Stamp) -> Option<String> {
-        if let Some(last) = self
-            .tail
-            .last_glint()
-            .filter(|last| *last > self.quiet_since)
-        {
-            self.quiet_since = last;
+    /// Says once per silence that it has become long. A silence is as long as the steady clock says: wall time jumps.
+    fn caesura(&mut self) -> Option<String> {
+        let now = self.clock.instant();
+        let last = self.tail.last_glint();
+        if last != self.last_glint {
+            self.last_glint = last;
+            self.quiet_since = now;
             self.caesura_said = false;
         }
-        let silence =
-            Duration::from_micros(u64::try_from(now.micros_since(self.quiet_since)).unwrap_or(0));
+        let silence = now.duration_since(self.quiet_since);
         if self.caesura_said || silence < self.settings.caesura_after {
             return None;
         }
@@ -222,25 +243,22 @@ impl PhaseKeeper {
         (off.abs() > DRIFT_MICROS).then(|| format!("the clock moved by {} ms", off / 1000))
     }
 
-    fn announce(&self, name: Name, state: &State, stamp: Stamp) {
-        self.send(
-            name,
-            payload::of_state(name, state, stamp, self.settings.zone),
-            state,
-            stamp,
-        );
+    fn announce(&self, name: Name, state: &State, stamp: Stamp) -> bool {
+        let text = payload::of_state(name, state, stamp, self.settings.zone);
+        self.send(name, text, state, stamp)
     }
 
-    fn notice(&self, name: Name, message: &str, state: &State, stamp: Stamp) {
+    fn notice(&self, name: Name, message: &str, state: &State, stamp: Stamp) -> bool {
         self.send(
             name,
             payload::of_notice(message, state, stamp, self.settings.zone),
             state,
             stamp,
-        );
+        )
     }
 
-    fn send(&self, name: Name, text: String, state: &State, stamp: Stamp) {
+    /// Sends an event to the emitter, and tells whether there was room for it.
+    fn send(&self, name: Name, text: String, state: &State, stamp: Stamp) -> bool {
         let weight = text.len();
         let announce = Announce {
             name,
@@ -248,20 +266,22 @@ impl PhaseKeeper {
             stamp,
             text,
         };
-        if let Err(err) = self.emitter.tell(announce, weight) {
+        let sent = self.emitter.tell(announce, weight);
+        if let Err(err) = &sent {
             tracing::warn!(%name, %err, "an event of the breath was not announced");
         }
+        sent.is_ok()
     }
 }
 
 impl Announced {
-    /// Returns what listeners have not been told yet, and takes it for told.
-    fn changes(&mut self, state: &State, usage_step: f64) -> Vec<Name> {
+    /// Returns what listeners have not been told yet.
+    fn changes(&self, state: &State, usage_step: f64) -> Vec<Name> {
         let mut names = Vec::new();
-        if self.phase.replace(state.phase) != Some(state.phase) {
+        if self.phase != Some(state.phase) {
             names.push(Name::PhaseUpdate);
         }
-        if self.climate.replace(state.climate) != Some(state.climate) {
+        if self.climate != Some(state.climate) {
             names.push(Name::ClimateUpdate);
         }
         // Against the last value that was announced, as it was announced: many small steps add up to one.
@@ -269,10 +289,19 @@ impl Announced {
             .usage
             .is_none_or(|usage| (state.usage - usage).abs() > usage_step)
         {
-            self.usage = Some(payload::round4(state.usage));
             names.push(Name::UsageUpdate);
         }
         names
+    }
+
+    /// Notes what listeners were told.
+    fn note(&mut self, name: Name, state: &State) {
+        match name {
+            Name::PhaseUpdate => self.phase = Some(state.phase),
+            Name::ClimateUpdate => self.climate = Some(state.climate),
+            Name::UsageUpdate => self.usage = Some(payload::round4(state.usage)),
+            _ => {}
+        }
     }
 }
 
@@ -280,8 +309,8 @@ impl Actor for PhaseKeeper {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.tick();
-        ctx.run_interval(self.settings.tick, |keeper, _| keeper.tick());
+        self.due = self.clock.instant();
+        self.keep(ctx);
     }
 }
 
@@ -302,16 +331,10 @@ impl Handler<Letter<Notice>> for PhaseKeeper {
 
     fn handle(&mut self, letter: Letter<Notice>, _: &mut Self::Context) {
         let seen = self.cell.read();
-        match &letter.message {
-            Notice::Caesura(message) => self.notice(
-                Name::CaesuraDetected,
-                message,
-                &seen.state,
-                self.clock.now(),
-            ),
-            Notice::Drift(message) => {
-                self.notice(Name::DriftDetected, message, &seen.state, self.clock.now())
-            }
-        }
+        let (name, message) = match &letter.message {
+            Notice::Caesura(message) => (Name::CaesuraDetected, message),
+            Notice::Drift(message) => (Name::DriftDetected, message),
+        };
+        self.notice(name, message, &seen.state, self.clock.now());
     }
 }

@@ -139,7 +139,7 @@ impl Core {
         let ids: Vec<usize> = self.slots.iter().map(|(id, _)| id).collect();
         for id in ids {
             self.leave_lane(id);
-            self.wake_one(id);
+            self.to_wake.push_back(id);
         }
     }
 

@@ -37,9 +37,11 @@ impl Core {
         }
         for (id, serial, due) in due {
             match due {
-                Due::Keepalive => self.say(id, serial, &Control::Keepalive(self.clock.now())),
-                Due::Farewell(reason, close_code) => self.hang_up(id, serial, reason, close_code),
+                Due::Keepalive => self.add(id, serial, &Control::Keepalive(self.clock.now())),
+                Due::Farewell(reason, close_code) => self.end(id, serial, reason, close_code),
             }
+            // A whole worker may be due at once, as after an event for all: woken in slices, like for events.
+            self.to_wake.push_back(id);
         }
         self.show();
     }
@@ -51,18 +53,7 @@ impl Core {
     }
 
     pub(super) fn say(&mut self, id: usize, serial: u64, control: &Control<'_>) {
-        let zone = self.settings.zone;
-        let Some(slot) = self
-            .slots
-            .get_mut(id)
-            .filter(|slot| slot.serial == serial && !slot.ended)
-        else {
-            return;
-        };
-        control.push(slot.form, zone, &mut slot.control_seq, &mut slot.aside);
-        if slot.aside_is_full() {
-            self.hang_up(id, serial, "unread_answers", CLOSE_POLICY);
-        }
+        self.add(id, serial, control);
         self.wake_one(id);
     }
 
@@ -73,6 +64,26 @@ impl Core {
         reason: &'static str,
         close_code: u16,
     ) {
+        self.end(id, serial, reason, close_code);
+        self.wake_one(id);
+    }
+
+    fn add(&mut self, id: usize, serial: u64, control: &Control<'_>) {
+        let zone = self.settings.zone;
+        let Some(slot) = self
+            .slots
+            .get_mut(id)
+            .filter(|slot| slot.serial == serial && !slot.ended)
+        else {
+            return;
+        };
+        control.push(slot.form, zone, &mut slot.control_seq, &mut slot.aside);
+        if slot.aside_is_full() {
+            self.end(id, serial, "unread_answers", CLOSE_POLICY);
+        }
+    }
+
+    fn end(&mut self, id: usize, serial: u64, reason: &'static str, close_code: u16) {
         let retry_ms = self.retry_ms(serial);
         let stamp = self.clock.now();
         let zone = self.settings.zone;
@@ -91,7 +102,6 @@ impl Core {
         };
         farewell.push(slot.form, zone, &mut slot.control_seq, &mut slot.aside);
         slot.ended = true;
-        self.wake_one(id);
     }
 
     /// Returns when the client of a stream is to come back: another time for each, so that they do not come at once.

@@ -7,10 +7,12 @@
 //! - `history`: beginnings in the past, falls and gaps.
 //! - `numbers`: sids and seqs of the numbered forms.
 //! - `life`: keepalives, ends, refusals, drain.
+//! - `model`: seeded random lives of many streams, against the list of what was accepted.
 
 mod history;
 mod house;
 mod life;
+mod model;
 
 mod numbers;
 mod order;

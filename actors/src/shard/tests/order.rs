@@ -1,10 +1,12 @@
 //! Everybody gets everything once, in one order.
 
+use std::time::Duration;
+
 use glint::Name;
 use sieve::View;
 use wire::Form;
 
-use super::house::{House, Plan, of_module, of_topics, request, settle};
+use super::house::{House, Plan, Reader, of_module, of_topics, request, settle};
 use crate::shard::From;
 
 #[actix_rt::test]
@@ -141,4 +143,49 @@ async fn thousands_of_sleepers_are_all_woken() {
     for reader in &mut readers {
         assert_eq!(reader.drain().seqs(), [1]);
     }
+}
+
+/// Returns the most readers that were woken between two turns of somebody else, while `cause` had its effect.
+async fn most_at_once(readers: Vec<Reader>, cause: impl Future<Output = ()>) -> usize {
+    let all = readers.len();
+    let bystander = actix_rt::spawn(async move {
+        let (mut woken, mut most) = (0, 0);
+        while woken < all {
+            let now = readers.iter().filter(|reader| reader.is_woken()).count();
+            most = most.max(now - woken);
+            woken = now;
+            tokio::task::yield_now().await;
+        }
+        most
+    });
+    cause.await;
+    bystander.await.expect("joined")
+}
+
+#[actix_rt::test]
+async fn others_have_turns_while_many_are_woken() {
+    let house = House::open(Plan::default()).await;
+    let parked = async |count| {
+        let attach = |_| house.attach(Form::Ndjson, &of_module("b"), From::Now);
+        let mut readers: Vec<_> = (0..count).map(attach).collect();
+        for reader in &mut readers {
+            reader.drain();
+        }
+        readers
+    };
+    let news = most_at_once(parked(1000).await, house.burst("b", 1)).await;
+    let keepalives = most_at_once(parked(1000).await, async {
+        for _ in 0..20 {
+            // Time that is told to go on does so even while somebody is busy.
+            tokio::time::advance(Duration::from_secs(1)).await;
+            settle().await;
+        }
+    })
+    .await;
+    let late = most_at_once(parked(1000).await, house.burst("b", 9000)).await;
+    assert_eq!(house.metrics.feed_falls.get(), 1);
+    assert!(
+        [news, keepalives, late].iter().all(|most| *most <= 128),
+        "{news} {keepalives} {late}"
+    );
 }
