@@ -50,7 +50,7 @@ Examples:
   glintcast tail
   glintcast tail --from earliest --module 'memory.*' --limit 10
   glintcast tail --json --from -100 | jq .data
-  glintcast tail http://broker:5056 --topics glints,breath
+  glintcast tail http://broker:5056 --topics glints,state
 
 A connection that breaks is made again, from the last event seen. Ctrl-C ends it.";
 
