@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use glint::Draft;
 
-/// Most distinct words that are counted apart; further ones are counted as [`OTHER`].
+/// Most distinct words that are counted apart; further ones are counted as one, `(other)`.
 pub const MAX_WORDS: usize = 1000;
 
 /// What a glint without the word is counted as.
