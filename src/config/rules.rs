@@ -165,7 +165,7 @@ fn anchor(text: &str) -> Result<(), String> {
 }
 
 fn offset(text: &str) -> Result<(), String> {
-    let parsed = instant::zone(text);
+    let parsed = text.parse::<glint::Zone>();
     parsed.map(drop).map_err(|err| err.to_string())
 }
 

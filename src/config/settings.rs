@@ -170,7 +170,7 @@ fn anchor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Anchor, D::Error
 }
 
 fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zone, D::Error> {
-    parsed(deserializer, instant::zone)
+    parsed(deserializer, |text| text.parse::<Zone>())
 }
 
 fn directory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {

@@ -1,6 +1,10 @@
 //! Points in time, as values.
 
+mod parse;
+
 use std::fmt;
+
+pub use parse::{BadStamp, BadZone};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
