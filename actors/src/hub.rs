@@ -98,13 +98,7 @@ impl Handler<Letter<TakeCensus>> for Hub {
     type Result = Census;
 
     fn handle(&mut self, _: Letter<TakeCensus>, _: &mut Self::Context) -> Census {
-        let open = |form: Form| {
-            self.metrics
-                .streams
-                .with_label_values(&[form.as_str()])
-                .get()
-        };
-        let streams = Form::ALL.map(|form| (form, u64::try_from(open(form)).unwrap_or(0)));
+        let streams = Form::ALL.map(|form| (form, self.metrics.open_streams_of(form)));
         Census {
             workers: self.shards.len(),
             streams: streams.to_vec(),

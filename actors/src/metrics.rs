@@ -28,7 +28,9 @@ pub enum Stage {
 /// The metrics of the cast. Cloning shares them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    pub(crate) streams: IntGaugeVec,
+    /// One gauge a form, at the place of the form in [`Form::ALL`]: looked up at every publish and attach.
+    streams: [IntGauge; Form::ALL.len()],
+    streams_by_form: IntGaugeVec,
     pub(crate) stream_deliveries: IntCounter,
     pub(crate) stream_bytes: IntCounter,
     pub(crate) stream_gaps: IntCounter,
@@ -57,11 +59,13 @@ impl Metrics {
     /// # Errors
     /// When the registry holds one of these names already.
     pub fn register(registry: &Registry) -> prometheus::Result<Metrics> {
+        let streams = IntGaugeVec::new(
+            Opts::new("glintcast_edge_streams", "Open streams."),
+            &["form"],
+        )?;
         let metrics = Metrics {
-            streams: IntGaugeVec::new(
-                Opts::new("glintcast_edge_streams", "Open streams."),
-                &["form"],
-            )?,
+            streams: Form::ALL.map(|form| streams.with_label_values(&[form.as_str()])),
+            streams_by_form: streams,
             stream_deliveries: IntCounter::new(
                 "glintcast_edge_deliveries_total",
                 "Frames handed to streams.",
@@ -133,14 +137,11 @@ impl Metrics {
             )?,
         };
         metrics.register_all(registry)?;
-        for form in Form::ALL {
-            metrics.streams.with_label_values(&[form.as_str()]).set(0);
-        }
         Ok(metrics)
     }
 
     fn register_all(&self, registry: &Registry) -> prometheus::Result<()> {
-        registry.register(Box::new(self.streams.clone()))?;
+        registry.register(Box::new(self.streams_by_form.clone()))?;
         registry.register(Box::new(self.stages.clone()))?;
         registry.register(Box::new(self.usage.clone()))?;
         for gauge in [&self.mail_waiting, &self.mail_waiting_bytes] {
@@ -190,11 +191,20 @@ impl Metrics {
     /// Returns how many streams are open, over all forms and workers.
     #[must_use]
     pub fn open_streams(&self) -> u64 {
-        let open: i64 = Form::ALL
-            .iter()
-            .map(|form| self.streams.with_label_values(&[form.as_str()]).get())
-            .sum();
-        u64::try_from(open).unwrap_or(0)
+        Form::ALL
+            .into_iter()
+            .map(|form| self.open_streams_of(form))
+            .sum()
+    }
+
+    /// Returns how many streams of a form are open, over all workers.
+    #[must_use]
+    pub fn open_streams_of(&self, form: Form) -> u64 {
+        u64::try_from(self.streams(form).get()).unwrap_or(0)
+    }
+
+    pub(crate) fn streams(&self, form: Form) -> &IntGauge {
+        &self.streams[form as usize]
     }
 }
 

@@ -112,10 +112,7 @@ impl Core {
             view,
         };
         self.greet(&mut slot, &start, numbering);
-        self.metrics
-            .streams
-            .with_label_values(&[form.as_str()])
-            .inc();
+        self.metrics.streams(form).inc();
         let serial = slot.serial;
         Ok((self.slots.insert(slot), serial))
     }
@@ -185,10 +182,7 @@ impl Core {
     pub(super) fn detach(&mut self, id: usize) {
         self.leave_lane(id);
         let slot = self.slots.remove(id);
-        self.metrics
-            .streams
-            .with_label_values(&[slot.form.as_str()])
-            .dec();
+        self.metrics.streams(slot.form).dec();
     }
 
     /// Takes a slot out of its lane; from now on it reads history.

@@ -36,7 +36,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// All forms.
+    /// All forms, each at the place of its number.
     pub const ALL: [Form; 9] = [
         Form::SseNamed,
         Form::SseBilingual,
