@@ -18,7 +18,7 @@ use actors::shard;
 use actors::tail::{self, Tail};
 use actors::warden::Warden;
 use anyhow::Context as _;
-use glint::Offset;
+use glint::{Offset, Stamp};
 
 use crate::config::Settings;
 use crate::edge::desk::{Desk, Limits};
@@ -128,16 +128,9 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<Desk> {
     };
     let emitter = Post::new(emitter.start(), "emitter", bound, &metrics);
 
-    let breath = phase::Settings {
-        breath: settings.breath.breath(now)?,
-        zone: settings.breath.zone,
-        tick: Duration::from_millis(settings.breath.tick_ms),
-        caesura_after: Duration::from_secs(settings.breath.caesura_after_seconds),
-        usage_step: settings.breath.usage_step,
-    };
     let tripwire = warden.tripwire("phase");
     let keeper = PhaseKeeper::new(
-        breath,
+        breath_settings(settings, now)?,
         clock.clone(),
         tail.clone(),
         emitter.clone(),
@@ -169,6 +162,17 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<Desk> {
         registry,
         accept_seconds,
         admit_seconds,
+    })
+}
+
+fn breath_settings(settings: &Settings, start: Stamp) -> anyhow::Result<phase::Settings> {
+    let breath = &settings.breath;
+    Ok(phase::Settings {
+        breath: breath.breath(start)?,
+        zone: breath.zone,
+        tick: Duration::from_millis(breath.tick_ms),
+        caesura_after: Duration::from_secs(breath.caesura_after_seconds),
+        usage_step: breath.usage_step,
     })
 }
 

@@ -1,5 +1,6 @@
 //! What the cast counts. Labels come from closed lists only, so the number of series never grows with the users.
 
+use prometheus::core::Collector;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry,
@@ -30,7 +31,6 @@ pub enum Stage {
 pub struct Metrics {
     /// One gauge a form, at the place of the form in [`Form::ALL`]: looked up at every publish and attach.
     streams: [IntGauge; Form::ALL.len()],
-    streams_by_form: IntGaugeVec,
     pub(crate) stream_deliveries: IntCounter,
     pub(crate) stream_bytes: IntCounter,
     pub(crate) stream_gaps: IntCounter,
@@ -59,121 +59,62 @@ impl Metrics {
     /// # Errors
     /// When the registry holds one of these names already.
     pub fn register(registry: &Registry) -> prometheus::Result<Metrics> {
-        let streams = IntGaugeVec::new(
-            Opts::new("glintcast_edge_streams", "Open streams."),
-            &["form"],
-        )?;
-        let metrics = Metrics {
+        let maker = Maker(registry);
+        let streams = maker.gauges("edge_streams", "Open streams.", "form")?;
+        Ok(Metrics {
             streams: Form::ALL.map(|form| streams.with_label_values(&[form.as_str()])),
-            streams_by_form: streams,
-            stream_deliveries: IntCounter::new(
-                "glintcast_edge_deliveries_total",
-                "Frames handed to streams.",
+            stream_deliveries: maker
+                .counter("edge_deliveries_total", "Frames handed to streams.")?,
+            stream_bytes: maker
+                .counter("edge_delivered_bytes_total", "Bytes handed to streams.")?,
+            stream_gaps: maker.counter("edge_gaps_total", "Gaps that streams were told of.")?,
+            stream_falls: maker
+                .counter("lane_falls_total", "Readers that a lane's window passed.")?,
+            stages: maker.stages(
+                "stage_seconds",
+                "Time that a group of glints takes in each stage.",
             )?,
-            stream_bytes: IntCounter::new(
-                "glintcast_edge_delivered_bytes_total",
-                "Bytes handed to streams.",
+            mail_waiting: maker.gauges(
+                "mail_waiting",
+                "Messages waiting in an office.",
+                "office",
             )?,
-            stream_gaps: IntCounter::new(
-                "glintcast_edge_gaps_total",
-                "Gaps that streams were told of.",
+            mail_waiting_bytes: maker.gauges(
+                "mail_waiting_bytes",
+                "Bytes waiting in an office.",
+                "office",
             )?,
-            stream_falls: IntCounter::new(
-                "glintcast_lane_falls_total",
-                "Readers that a lane's window passed.",
+            mail_refused: maker.counters(
+                "mail_refused_total",
+                "Messages refused as an office was full.",
+                "office",
             )?,
-            stages: HistogramVec::new(
-                HistogramOpts::new(
-                    "glintcast_stage_seconds",
-                    "Time that a group of glints takes in each stage.",
-                )
-                .buckets(LATENCY_BUCKETS.to_vec()),
-                &["stage"],
+            glints: maker.counter("emitter_glints_total", "Glints accepted.")?,
+            replayed_receipts: maker.counter(
+                "emitter_replayed_receipts_total",
+                "Publishes answered with an earlier receipt.",
             )?,
-            mail_waiting: gauges("glintcast_mail_waiting", "Messages waiting in an office.")?,
-            mail_waiting_bytes: gauges(
-                "glintcast_mail_waiting_bytes",
-                "Bytes of messages waiting in an office.",
-            )?,
-            mail_refused: IntCounterVec::new(
-                Opts::new(
-                    "glintcast_mail_refused_total",
-                    "Messages refused because an office was full.",
-                ),
-                &["office"],
-            )?,
-            glints: IntCounter::new("glintcast_emitter_glints_total", "Glints accepted.")?,
-            replayed_receipts: IntCounter::new(
-                "glintcast_emitter_replayed_receipts_total",
-                "Publishes answered with the receipt of an earlier one.",
-            )?,
-            idempotency_keys: IntGauge::new(
-                "glintcast_emitter_idempotency_keys",
-                "Idempotency keys remembered.",
-            )?,
-            tail_events: IntGauge::new(
-                "glintcast_tail_events",
-                "Events of history held in memory.",
-            )?,
-            tail_bytes: IntGauge::new("glintcast_tail_bytes", "Bytes of history held in memory.")?,
-            tail_evicted: IntCounter::new(
-                "glintcast_tail_evicted_total",
-                "Events that left memory.",
-            )?,
-            lanes: IntGauge::new("glintcast_lane_views", "Lanes in use, over all workers.")?,
-            lane_bytes: IntGauge::new(
-                "glintcast_lane_window_bytes",
+            idempotency_keys: maker
+                .gauge("emitter_idempotency_keys", "Idempotency keys remembered.")?,
+            tail_events: maker.gauge("tail_events", "Events of history held in memory.")?,
+            tail_bytes: maker.gauge("tail_bytes", "Bytes of history held in memory.")?,
+            tail_evicted: maker.counter("tail_evicted_total", "Events that left memory.")?,
+            lanes: maker.gauge("lane_views", "Lanes in use, over all workers.")?,
+            lane_bytes: maker.gauge(
+                "lane_window_bytes",
                 "Bytes held in lanes, over all workers.",
             )?,
-            feed_falls: IntCounter::new(
-                "glintcast_shard_feed_falls_total",
-                "Times that a worker was so late that its lanes had to begin anew.",
+            feed_falls: maker.counter(
+                "shard_feed_falls_total",
+                "Times that a worker's lanes had to begin anew.",
             )?,
-            usage: Gauge::new("glintcast_breath_usage_ratio", "Usage, from 0 to 1.")?,
-            workers: IntGauge::new("glintcast_hub_workers", "Workers at work.")?,
-            phase: IntGauge::new(
-                "glintcast_breath_phase",
+            usage: maker.ratio("breath_usage_ratio", "Usage, from 0 to 1.")?,
+            phase: maker.gauge(
+                "breath_phase",
                 "Phase: 0 inhale, 1 hold, 2 exhale, 3 return, 4 night_hold.",
             )?,
-        };
-        metrics.register_all(registry)?;
-        Ok(metrics)
-    }
-
-    fn register_all(&self, registry: &Registry) -> prometheus::Result<()> {
-        registry.register(Box::new(self.streams_by_form.clone()))?;
-        registry.register(Box::new(self.stages.clone()))?;
-        registry.register(Box::new(self.usage.clone()))?;
-        for gauge in [&self.mail_waiting, &self.mail_waiting_bytes] {
-            registry.register(Box::new(gauge.clone()))?;
-        }
-        registry.register(Box::new(self.mail_refused.clone()))?;
-        let counters = [
-            &self.stream_deliveries,
-            &self.stream_bytes,
-            &self.stream_gaps,
-            &self.stream_falls,
-            &self.glints,
-            &self.replayed_receipts,
-            &self.tail_evicted,
-            &self.feed_falls,
-        ];
-        for counter in counters {
-            registry.register(Box::new(counter.clone()))?;
-        }
-        let gauges = [
-            &self.idempotency_keys,
-            &self.tail_events,
-            &self.tail_bytes,
-            &self.lanes,
-            &self.lane_bytes,
-            &self.phase,
-            &self.workers,
-        ];
-        for gauge in gauges {
-            registry.register(Box::new(gauge.clone()))?;
-        }
-        Ok(())
+            workers: maker.gauge("hub_workers", "Workers at work.")?,
+        })
     }
 
     /// Returns the histogram of a stage.
@@ -208,6 +149,41 @@ impl Metrics {
     }
 }
 
-fn gauges(name: &str, help: &str) -> prometheus::Result<IntGaugeVec> {
-    IntGaugeVec::new(Opts::new(name, help), &["office"])
+/// Makes metrics of this broker and registers them in one step.
+struct Maker<'r>(&'r Registry);
+
+impl Maker<'_> {
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.register(IntCounter::new(full(name), help)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.register(IntGauge::new(full(name), help)?)
+    }
+
+    fn ratio(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+        self.register(Gauge::new(full(name), help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntCounterVec> {
+        self.register(IntCounterVec::new(Opts::new(full(name), help), &[label])?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntGaugeVec> {
+        self.register(IntGaugeVec::new(Opts::new(full(name), help), &[label])?)
+    }
+
+    fn stages(&self, name: &str, help: &str) -> prometheus::Result<HistogramVec> {
+        let opts = HistogramOpts::new(full(name), help).buckets(LATENCY_BUCKETS.to_vec());
+        self.register(HistogramVec::new(opts, &["stage"])?)
+    }
+
+    fn register<C: Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
+        self.0.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+}
+
+fn full(name: &str) -> String {
+    format!("glintcast_{name}")
 }

@@ -1,0 +1,221 @@
+use prometheus::Registry;
+use uuid::Uuid;
+
+use super::*;
+use crate::mail::{Bound, Post};
+use crate::tail::{History, Limits};
+
+fn emitter() -> Emitter {
+    let metrics = Metrics::register(&Registry::new()).expect("metrics");
+    let tail = Tail::new(
+        9,
+        Limits {
+            events: 100,
+            bytes: 1 << 20,
+        },
+        metrics.clone(),
+    );
+    Emitter::new(
+        Clock::system(),
+        tail,
+        Window {
+            keys: 2,
+            seconds: 60,
+        },
+        metrics,
+        Tripwire::idle(),
+    )
+}
+
+fn offer(texts: &[&str], key: Option<&str>) -> Offer {
+    let read = |text: &&str| Draft::read(text.as_bytes(), 1024, Uuid::nil()).expect("a glint");
+    Offer {
+        drafts: texts.iter().map(read).collect(),
+        key: key.map(|key| Key::new(key).expect("a key")),
+    }
+}
+
+fn seqs(receipt: &Receipt) -> Vec<u64> {
+    receipt.items.iter().map(|item| item.offset.seq).collect()
+}
+
+fn beat(name: Name) -> Announce {
+    Announce {
+        name,
+        phase: "inhale",
+        stamp: Stamp(0),
+        text: "{}".into(),
+    }
+}
+
+#[test]
+fn every_event_gets_the_next_place_and_heartbeats_share_one() {
+    let mut emitter = emitter();
+    assert_eq!(
+        seqs(&emitter.accept(offer(&["{}", "{}"], None)).unwrap()),
+        [1, 2]
+    );
+    emitter.announce(beat(Name::Heartbeat));
+    emitter.announce(beat(Name::PhaseUpdate));
+    emitter.announce(beat(Name::Heartbeat));
+    assert_eq!(seqs(&emitter.accept(offer(&["{}"], None)).unwrap()), [4]);
+    let feed = emitter.tail.feed(0, 99).events;
+    let places: Vec<_> = feed
+        .iter()
+        .map(|event| (event.offset.seq, event.topic_seq))
+        .collect();
+    assert_eq!(places, [(1, 1), (2, 2), (2, 1), (3, 1), (3, 2), (4, 3)]);
+}
+
+#[test]
+fn the_same_key_with_the_same_content_gets_the_first_receipt() {
+    let mut emitter = emitter();
+    let first = emitter.accept(offer(&["{\"a\":1}"], Some("k"))).unwrap();
+    let again = emitter.accept(offer(&["{\"a\": 1}"], Some("k"))).unwrap();
+    assert!(again.replayed && !first.replayed);
+    assert_eq!(again.items, first.items);
+    assert!(
+        matches!(emitter.tail.history(0, u64::MAX, 9), History::Events(events) if events.len() == 1)
+    );
+}
+
+#[test]
+fn the_same_key_with_other_content_is_a_conflict() {
+    let mut emitter = emitter();
+    emitter.accept(offer(&["{\"a\":1}"], Some("k"))).unwrap();
+    let err = emitter
+        .accept(offer(&["{\"a\":2}"], Some("k")))
+        .unwrap_err();
+    assert_eq!(
+        (err.kind, err.code),
+        (RefusalKind::Conflict, "idempotency_conflict")
+    );
+}
+
+#[test]
+fn a_repeated_id_is_noticed_and_never_dropped() {
+    let mut emitter = emitter();
+    emitter
+        .accept(offer(
+            &[
+                "{\"id\":\"x\",\"n\":1}",
+                "{\"id\":\"x\",\"n\":2}",
+                "{}",
+                "{}",
+            ],
+            None,
+        ))
+        .unwrap();
+    let repeats: Vec<bool> = emitter
+        .tail
+        .newest_that(9, |_| true)
+        .iter()
+        .map(|event| event.repeats_id)
+        .collect();
+    assert_eq!(repeats, [false, true, false, false]);
+}
+
+#[test]
+fn a_closed_emitter_takes_nothing_from_outside() {
+    let mut emitter = emitter();
+    emitter.closed = true;
+    let err = emitter.accept(offer(&["{}"], None)).unwrap_err();
+    assert_eq!(
+        (err.kind, err.retry_after_seconds),
+        (RefusalKind::Unavailable, Some(DRAIN_RETRY_SECONDS))
+    );
+}
+
+const BOUND: Bound = Bound {
+    count: 100,
+    bytes: 1000,
+};
+
+/// Returns the numbers of the glints in the order, as their payloads have them.
+fn order(tail: &Tail) -> Vec<String> {
+    let events = tail.newest_that(99, |_| true);
+    let number = |event: &Arc<Event>| {
+        event
+            .text
+            .trim_matches(|c: char| !c.is_ascii_digit())
+            .to_owned()
+    };
+    events.iter().map(number).collect()
+}
+
+#[actix_rt::test]
+async fn offers_do_not_mix_whatever_the_order_of_their_senders() {
+    let emitter = emitter();
+    let (tail, metrics) = (emitter.tail.clone(), emitter.metrics.clone());
+    let post = Post::new(emitter.start(), "emitter", BOUND, &metrics);
+    let asks: Vec<_> = (1..=5)
+        .map(|n| {
+            let texts = [0, 1, 2].map(|m| format!("{{\"n\": {n}{m}}}"));
+            let offer = offer(&texts.each_ref().map(String::as_str), None);
+            let post = post.clone();
+            actix_rt::spawn(async move { post.ask(offer, 10).await })
+        })
+        .collect();
+    let mut places = Vec::new();
+    for ask in asks {
+        let receipt = ask.await.expect("joined").expect("asked");
+        places.push(seqs(&receipt.expect("accepted")));
+    }
+    assert!(
+        places.iter().all(|seqs| seqs[2] == seqs[0] + 2),
+        "{places:?}"
+    );
+    let order = order(&tail);
+    for batch in order.chunks(3) {
+        let sender = &batch[0][..1];
+        assert_eq!(batch, [0, 1, 2].map(|m| format!("{sender}{m}")));
+    }
+}
+
+#[actix_rt::test]
+async fn an_offer_that_is_refused_leaves_nothing() {
+    let emitter = emitter();
+    let (tail, counts, metrics) = (
+        emitter.tail.clone(),
+        emitter.counts(),
+        emitter.metrics.clone(),
+    );
+    let post = Post::new(emitter.start(), "emitter", BOUND, &metrics);
+    let taken = post.ask(offer(&["{\"n\": 1}"], Some("k")), 1).await;
+    assert_eq!(seqs(&taken.expect("asked").expect("accepted")), [1]);
+    let conflict = post
+        .ask(offer(&["{}", "{}"], Some("k")), 1)
+        .await
+        .expect("asked");
+    assert_eq!(conflict.unwrap_err().code, "idempotency_conflict");
+    post.tell(Close, 0).expect("room");
+    let closed = post
+        .ask(offer(&["{}", "{}"], None), 1)
+        .await
+        .expect("asked");
+    assert_eq!(closed.unwrap_err().kind, RefusalKind::Unavailable);
+    let again = post
+        .ask(offer(&["{\"n\": 1}"], Some("k")), 1)
+        .await
+        .expect("asked");
+    assert_eq!(again.unwrap_err().kind, RefusalKind::Unavailable);
+    assert_eq!((tail.head().seq, counts.read().total), (1, 1));
+    // The breath goes on until the end, and its places follow.
+    post.ask(beat(Name::PhaseUpdate), 1).await.expect("asked");
+    assert_eq!(tail.head().seq, 2);
+}
+
+#[test]
+fn a_receipt_is_remembered_for_as_long_and_as_many_as_the_window_says() {
+    let mut emitter = emitter();
+    let ask = |emitter: &mut Emitter, key| emitter.accept(offer(&["{}"], Some(key))).unwrap();
+    let first = ask(&mut emitter, "a");
+    ask(&mut emitter, "b");
+    assert_eq!(ask(&mut emitter, "a").items, first.items);
+    ask(&mut emitter, "c");
+    let forgotten = ask(&mut emitter, "a");
+    assert!(!forgotten.replayed);
+    assert_eq!(seqs(&forgotten), [4]);
+    assert_eq!(emitter.metrics.replayed_receipts.get(), 1);
+    assert_eq!(emitter.metrics.idempotency_keys.get(), 2);
+}
