@@ -15,7 +15,7 @@ use actors::emitter::{AddBell, Emitter, Offer, Window};
 use actors::mail::{Bound, Post};
 use actors::metrics::Metrics;
 use actors::phase::{self, PhaseKeeper};
-use actors::shard::{From, Request, Settings, Shard, ShardHandle};
+use actors::shard::{From, Request, Settings, Shard, ShardHandle, Slow};
 use actors::tail::{Limits, Tail};
 use actors::warden::Tripwire;
 use divan::counter::ItemsCount;
@@ -158,6 +158,8 @@ async fn read(shard: ShardHandle, form: Form, there: Rc<Cell<usize>>) {
         from: From::Now,
         limit: None,
         timeout: None,
+        to: None,
+        slow: Slow::default(),
     };
     let mut seat = shard.attach(request).expect("a seat");
     loop {

@@ -9,13 +9,15 @@
 //! - `core`: what the actor and the seats of its worker share.
 //! - `lanes`: lanes by view and form, and their numbering.
 //! - `slots`: what is known of one stream; reading from it.
-//! - `start`: where a stream begins.
+//! - `slow`: what a stream gets that did not keep up.
+//! - `start`: where a stream begins and ends.
 //! - `round`: what is done once a second: keepalives, time limits, drain.
 
 mod core;
 mod lanes;
 mod round;
 mod slots;
+mod slow;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -30,7 +32,8 @@ use glint::{Refusal, Zone};
 use sieve::View;
 use wire::{Control, Form};
 
-pub use self::start::From;
+pub use self::slow::Slow;
+pub use self::start::{From, To};
 
 use self::core::Core;
 use crate::clock::Clock;
@@ -78,6 +81,10 @@ pub struct Request {
     pub form: Form,
     /// Where it begins.
     pub from: From,
+    /// Where it ends; what comes after is not waited for.
+    pub to: Option<To>,
+    /// What happens when it does not keep up.
+    pub slow: Slow,
     /// Events after which it ends.
     pub limit: Option<u64>,
     /// Time after which it ends.

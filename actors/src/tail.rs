@@ -196,6 +196,15 @@ impl Tail {
         History::Events(past.history.range(from..from + count).cloned().collect())
     }
 
+    /// Returns the place of the last stored event that was taken before `stamp`: the floor, if all were taken later.
+    ///
+    /// Where the clock was set back, an event counts as taken when it or a later one says so.
+    #[must_use]
+    pub fn last_before(&self, stamp: Stamp) -> u64 {
+        let past = self.lock();
+        past.floor + past.history.partition_point(|event| event.stamp < stamp) as u64
+    }
+
     /// Returns the newest stored events that `keep` wants, `max_events` at most, oldest first.
     ///
     /// The lock is taken for some hundred events at a time, so that a long search does not hold up the emitter.

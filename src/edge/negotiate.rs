@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::http::header::{ACCEPT, HeaderMap};
 use actix_web::web::Query;
-use actors::shard::{From, Request};
+use actors::shard::{From, Request, Slow, To};
 use glint::{Offset, Refusal};
 use serde::Deserialize;
 use sieve::{Ask, View};
@@ -35,6 +35,8 @@ struct Parameters {
     limit: Option<String>,
     timeout: Option<String>,
     from: Option<String>,
+    to: Option<String>,
+    slow: Option<String>,
     #[serde(
         alias = "lastEventId",
         alias = "lastEventID",
@@ -66,6 +68,8 @@ pub fn request(http: &HttpRequest) -> Result<Request, Refusal> {
         view,
         form: form(http, &parameters)?,
         from: from(http.headers(), &parameters)?,
+        to: parameters.to.as_deref().map(to).transpose()?,
+        slow: slow(parameters.slow.as_deref())?,
         limit: parameters.limit.as_deref().map(limit).transpose()?,
         timeout: parameters.timeout.as_deref().map(timeout).transpose()?,
     })
@@ -194,14 +198,44 @@ fn from(headers: &HeaderMap, parameters: &Parameters) -> Result<From, Refusal> {
         None | Some("now") => Ok(From::Now),
         Some("earliest") => Ok(From::Earliest),
         Some(text) => {
-            let last = text
-                .strip_prefix('-')
-                .and_then(|count| count.parse().ok())
-                .map(From::Last);
-            last.or_else(|| text.parse().ok().map(From::After)).ok_or_else(|| {
-                let detail = format!("from={text:?} is no place; one of: now, earliest, -N for the last N, or a cursor");
+            let last = || text.strip_prefix('-')?.parse().ok().map(From::Last);
+            let after = || text.parse().ok().map(From::After);
+            let since = || text.parse().ok().map(From::Since);
+            last().or_else(after).or_else(since).ok_or_else(|| {
+                let detail = format!(
+                    "from={text:?} is no place; one of: now, earliest, -N for the last N, a cursor, or an instant such as 2026-01-01T06:00:00Z"
+                );
                 Refusal::invalid("from_malformed", detail).on("from")
             })
+        }
+    }
+}
+
+/// Reads where a bounded read ends.
+///
+/// # Errors
+/// `to_malformed`.
+pub fn to(text: &str) -> Result<To, Refusal> {
+    let at = text.parse().ok().map(To::At);
+    at.or_else(|| text.parse().ok().map(To::Before))
+        .ok_or_else(|| {
+            let detail = format!(
+                "to={text:?} is no place; give a cursor, or an instant such as 2026-01-01T06:00:00Z"
+            );
+            Refusal::invalid("to_malformed", detail).on("to")
+        })
+}
+
+fn slow(text: Option<&str>) -> Result<Slow, Refusal> {
+    match text {
+        None | Some("replay") => Ok(Slow::Replay),
+        Some("skip") => Ok(Slow::Skip),
+        Some("conflate") => Ok(Slow::Conflate),
+        Some("close") => Ok(Slow::Close),
+        Some(other) => {
+            let detail =
+                format!("there is no slow {other:?}; one of: replay, skip, conflate, close");
+            Err(Refusal::invalid("slow_unknown", detail).on("slow"))
         }
     }
 }
@@ -320,6 +354,8 @@ mod tests {
             ("/stream?timeout=-1", "timeout"),
             ("/stream?timeout=nan", "timeout"),
             ("/stream?from=yesterday", "from"),
+            ("/stream?to=tomorrow", "to"),
+            ("/stream?slow=down", "slow"),
         ] {
             assert_eq!(
                 asked(uri, &[]).expect_err(uri).field.as_deref(),

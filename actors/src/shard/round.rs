@@ -14,6 +14,9 @@ const CLOSE_NORMAL: u16 = 1000;
 /// WebSocket close code "policy violation".
 const CLOSE_POLICY: u16 = 1008;
 
+/// How often a stream is told where it is, if it would not know.
+const PLACE_EVERY: Duration = Duration::from_secs(5);
+
 impl Core {
     /// Looks after every stream: keepalives, time limits, farewells.
     pub(super) fn round(&mut self) {
@@ -33,17 +36,41 @@ impl Core {
                 && slot.aside.is_empty()
             {
                 due.push((id, slot.serial, Due::Keepalive));
+            } else if slot.seen < self.head
+                && age.saturating_sub(slot.placed_at) >= PLACE_EVERY
+                && slot.aside.is_empty()
+            {
+                due.push((id, slot.serial, Due::Place));
             }
         }
         for (id, serial, due) in due {
             match due {
                 Due::Keepalive => self.add(id, serial, &Control::Keepalive(self.clock.now())),
                 Due::Farewell(reason, close_code) => self.end(id, serial, reason, close_code),
+                Due::Place => self.tell_place(id, serial, age),
             }
             // A whole worker may be due at once, as after an event for all: woken in slices, like for events.
             self.to_wake.push_back(id);
         }
         self.show();
+    }
+
+    /// Tells a stream where it is: one that waits has had everything up to the head that was for it, another is behind.
+    fn tell_place(&mut self, id: usize, serial: u64, age: Duration) {
+        let head = self.head;
+        let slot = &mut self.slots[id];
+        slot.placed_at = age;
+        let seen = slot.seen;
+        if slot.parked_at.is_some() {
+            slot.seen = head;
+            return self.add(id, serial, &Control::Cursor(self.place(head)));
+        }
+        let status = Control::Status {
+            cursor: self.place(seen),
+            behind: head - seen,
+            stamp: self.clock.now(),
+        };
+        self.add(id, serial, &status);
     }
 
     /// Takes no more streams, and ends those that there are over `spread`.
@@ -130,6 +157,7 @@ impl Core {
 enum Due {
     Keepalive,
     Farewell(&'static str, u16),
+    Place,
 }
 
 /// Spreads numbers (the finaliser of SplitMix64, Steele, Lea and Flood, 2014).

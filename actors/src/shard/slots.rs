@@ -10,7 +10,7 @@ use wire::{Control, Form, Hello, Rendering, sid_of_topic};
 
 use super::core::Core;
 use super::lanes::Numbering;
-use super::{Request, start};
+use super::{Request, Slow, start};
 use crate::tail::History;
 
 /// Events of history looked at in one turn.
@@ -42,8 +42,13 @@ pub(super) struct Slot {
     pub(super) written_at: Duration,
     /// When it ends, as an age of the worker.
     pub(super) ends_at: Option<Duration>,
-    view: View,
+    /// When it was last told where it is, as an age of the worker.
+    pub(super) placed_at: Duration,
+    pub(super) view: View,
+    pub(super) slow: Slow,
     stage: Stage,
+    /// Its last event, in a bounded read.
+    until: u64,
     /// The last stored event that it has had or that did not match.
     pub(super) seen: u64,
     /// Events that it may still get.
@@ -68,19 +73,25 @@ impl Core {
             view,
             form,
             from,
+            to,
+            slow,
             limit,
             timeout,
         } = request;
         let start = start::resolve(from, &view, self.head, &self.tail);
+        let until = to.map(|to| start::resolve_end(to, self.head, &self.tail, self.clock.now()));
+        let until = until.transpose()?.unwrap_or(u64::MAX);
         let epoch = self.tail.epoch();
-        let is_own = form.is_numbered() && !view.is_whole();
+        // What is conflated must not share a lane either: its frames are numbered by what is left of them.
+        let is_alone = form.is_numbered() && slow == Slow::Conflate;
+        let is_own = is_alone || form.is_numbered() && !view.is_whole();
         let numbering = if is_own {
             Numbering::fresh(epoch, &mut self.sids)
         } else {
             Numbering::Topics
         };
         let mut stage = Stage::Replay(numbering);
-        if start.seen == self.head {
+        if start.seen == self.head && until == u64::MAX && !is_alone {
             let lane = self
                 .lanes
                 .join(&view, form, numbering, self.head)
@@ -105,6 +116,9 @@ impl Core {
             ended: false,
             written_at: age,
             ends_at: timeout.map(|timeout| age + timeout),
+            placed_at: age,
+            slow,
+            until,
             stage,
             seen: start.seen,
             left: limit.unwrap_or(u64::MAX),
@@ -185,11 +199,12 @@ impl Core {
         self.metrics.streams(slot.form).dec();
     }
 
-    /// Takes a slot out of its lane; from now on it reads history.
-    pub(super) fn leave_lane(&mut self, id: usize) {
+    /// Takes a slot out of its lane; from now on it reads history. Returns how its frames are numbered there.
+    pub(super) fn leave_lane(&mut self, id: usize) -> Numbering {
         let slot = &mut self.slots[id];
-        let Stage::Live { lane, cursor } = slot.stage else {
-            return;
+        let (lane, cursor) = match slot.stage {
+            Stage::Live { lane, cursor } => (lane, cursor),
+            Stage::Replay(numbering) => return numbering,
         };
         let numbering = self.lanes.numbering(lane).after(cursor.number());
         slot.stage = Stage::Replay(numbering);
@@ -202,6 +217,7 @@ impl Core {
             }
         }
         self.lanes.leave(lane);
+        numbering
     }
 
     /// Returns the next bytes of a slot, or parks it.
@@ -296,8 +312,7 @@ impl Core {
             }
             Read::Fell(_) => {
                 self.metrics.stream_falls.inc();
-                self.leave_lane(id);
-                true
+                self.fell_behind(id, out)
             }
         }
     }
@@ -311,11 +326,20 @@ impl Core {
         out: &mut Vec<u8>,
     ) -> bool {
         let slot = &mut self.slots[id];
-        match self.tail.history(slot.seen, self.head, REPLAY_PAGE) {
+        let until = self.head.min(slot.until);
+        match self.tail.history(slot.seen, until, REPLAY_PAGE) {
+            History::Head if slot.until <= self.head => {
+                let serial = slot.serial;
+                self.hang_up(id, serial, "end", CLOSE_NORMAL);
+                false
+            }
             History::Head => self.go_live(id, numbering, out),
             History::Gone { floor } => {
-                self.say_gone(id, numbering, floor, out);
+                self.say_gone(id, numbering, floor.min(until), "evicted", out);
                 true
+            }
+            History::Events(_) if slot.lapsed && slot.slow == Slow::Conflate => {
+                self.conflate(id, numbering, out)
             }
             History::Events(events) => {
                 let mut frames = 0;
@@ -339,12 +363,19 @@ impl Core {
     }
 
     /// Tells a slot that what comes next for it up to `floor` is gone, and takes it there.
-    fn say_gone(&mut self, id: usize, numbering: Numbering, floor: u64, out: &mut Vec<u8>) {
+    pub(super) fn say_gone(
+        &mut self,
+        id: usize,
+        numbering: Numbering,
+        floor: u64,
+        reason: &'static str,
+        out: &mut Vec<u8>,
+    ) {
         let (from, to) = (self.place(self.slots[id].seen), self.place(floor));
         let gap = Control::Gap {
             from,
             to,
-            reason: "evicted",
+            reason,
             stamp: self.clock.now(),
         };
         self.metrics.stream_gaps.inc();
@@ -387,8 +418,19 @@ impl Core {
 
 impl Slot {
     /// Notes that events were given out.
-    fn take(&mut self, events: u64) {
+    pub(super) fn take(&mut self, events: u64) {
         self.left -= events.min(self.left);
+    }
+
+    /// Tells whether it has had as many events as it asked for.
+    pub(super) fn is_full(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Goes on with history after `seen`.
+    pub(super) fn replays_on(&mut self, numbering: Numbering, seen: u64) {
+        self.stage = Stage::Replay(numbering);
+        self.seen = seen;
     }
 
     /// Tells a reader of numbered frames which of its streams go on elsewhere: a strict one takes no frame of a sid any

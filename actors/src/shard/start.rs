@@ -1,6 +1,6 @@
-//! Where a stream begins.
+//! Where a stream begins and ends.
 
-use glint::Offset;
+use glint::{Offset, Refusal, Stamp};
 use sieve::View;
 
 use crate::tail::Tail;
@@ -17,6 +17,17 @@ pub enum From {
     Last(u64),
     /// After the event of this offset.
     After(Offset),
+    /// With the first event that was taken at this instant or later.
+    Since(Stamp),
+}
+
+/// Where a bounded read ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// With the event of this offset.
+    At(Offset),
+    /// With the last event that was taken before this instant.
+    Before(Stamp),
 }
 
 /// Where a stream really begins.
@@ -52,6 +63,37 @@ pub(super) fn resolve(from: From, view: &View, head: u64, tail: &Tail) -> Start 
             }
         }
         From::After(cursor) => whole(cursor.seq),
+        From::Since(stamp) => {
+            let seen = tail.last_before(stamp).min(head);
+            let begin = Offset { seq: 0, ..floor };
+            // What was evicted may have been taken since as well.
+            let is_cut = seen == floor.seq && floor.seq > 0;
+            Start {
+                seen,
+                gap: is_cut.then_some((begin, floor, "evicted")),
+            }
+        }
+    }
+}
+
+/// Finds the end of a bounded read.
+///
+/// # Errors
+/// `to_malformed`, when the end is not in the past of this broker.
+pub(super) fn resolve_end(to: To, head: u64, tail: &Tail, now: Stamp) -> Result<u64, Refusal> {
+    let refuse = |detail: &str| Err(Refusal::invalid("to_malformed", detail).on("to"));
+    match to {
+        To::At(cursor) if cursor.epoch != tail.epoch() => {
+            refuse("to is a cursor of another life of this broker; take one of this epoch")
+        }
+        To::At(cursor) if cursor.seq > head => {
+            refuse("to lies behind the newest event; leave it out and set a limit or a timeout")
+        }
+        To::At(cursor) => Ok(cursor.seq),
+        To::Before(stamp) if stamp > now => {
+            refuse("to lies in the future; leave it out and set a timeout")
+        }
+        To::Before(stamp) => Ok(tail.last_before(stamp).min(head)),
     }
 }
 

@@ -62,6 +62,28 @@ pub enum Control<'a> {
         /// The time now.
         stamp: Stamp,
     },
+    /// Nothing came for this view, up to here: a client that resumes from here misses nothing.
+    Cursor(Offset),
+    /// How far behind the newest event this subscriber is.
+    Status {
+        /// Where it is.
+        cursor: Offset,
+        /// Events between there and the newest, whether they match or not.
+        behind: u64,
+        /// The time now.
+        stamp: Stamp,
+    },
+    /// A slow reader gets the latest of each source instead of all that it missed.
+    Conflated {
+        /// The place of the last event before.
+        from: Offset,
+        /// The place of the last event that went into it.
+        to: Offset,
+        /// Events left out, as a later one of the same source follows.
+        merged: u64,
+        /// The time now.
+        stamp: Stamp,
+    },
     /// The end: the stream closes after this.
     Farewell {
         /// Why: a word for programs.
@@ -96,6 +118,7 @@ impl Control<'_> {
                 self.push_compatible(form, zone, out)
             }
             Form::SsePlain => self.push_sse_plain(zone, out),
+            Form::SseGs1 if matches!(self, Control::Cursor(_)) => {}
             Form::SseGs1 => self.push_gs1(zone, seq, out, |frame, out| {
                 let mut bytes = Vec::new();
                 crate::gs1::encode_text(frame, true, &mut bytes);
@@ -129,6 +152,11 @@ impl Control<'_> {
             (Control::Hello(hello), false) if form == Form::SseGs1 => {
                 sse::push_retry(hello.retry_ms, out);
                 sse::push_id(Some(hello.cursor), out);
+                out.push(b'\n');
+            }
+            // An id without data moves the place of an `EventSource` and fires nothing.
+            (Control::Cursor(cursor), false) if form == Form::SseGs1 => {
+                sse::push_id(Some(*cursor), out);
                 out.push(b'\n');
             }
             (Control::Keepalive(_), false) if form == Form::SseGs1 => {
@@ -166,6 +194,10 @@ impl Control<'_> {
             out.push(b'\n');
             return;
         }
+        if let Control::Cursor(cursor) = self {
+            let name = (form != Form::SseEnvelope).then_some("cursor");
+            return sse::push_event(name, b"{}", Some(*cursor), out);
+        }
         let Some((name, stamp, members)) = self.notice(zone) else {
             return;
         };
@@ -188,6 +220,8 @@ impl Control<'_> {
         let (name, stamp) = match self {
             Control::Keepalive(stamp) => ("keepalive", *stamp),
             Control::Gap { stamp, .. } => ("gap", *stamp),
+            Control::Status { stamp, .. } => ("status", *stamp),
+            Control::Conflated { stamp, .. } => ("conflated", *stamp),
             Control::Farewell { stamp, .. } => ("farewell", *stamp),
             _ => return None,
         };
@@ -208,6 +242,17 @@ impl Control<'_> {
                         .text("reason", reason)
                         .count("retry_ms", (*retry_ms).into());
                 }
+                Control::Status { cursor, behind, .. } => {
+                    object.display("cursor", cursor).count("behind", *behind);
+                }
+                Control::Conflated {
+                    from, to, merged, ..
+                } => {
+                    object
+                        .display("from", from)
+                        .display("to", to)
+                        .count("merged", *merged);
+                }
                 _ => {}
             }
             object.display("timestamp", stamp.naive(zone));
@@ -222,9 +267,17 @@ impl Control<'_> {
                 Control::Keepalive(_) => "keepalive",
                 Control::Gap { .. } => "gap",
                 Control::Farewell { .. } => "farewell",
+                Control::Cursor(_) => "cursor",
+                Control::Status { .. } => "status",
+                Control::Conflated { .. } => "conflated",
                 _ => "answer",
             };
-            return sse::push_event(Some(name), line.as_bytes(), None, out);
+            let id = if let Control::Cursor(cursor) = self {
+                Some(*cursor)
+            } else {
+                None
+            };
+            return sse::push_event(Some(name), line.as_bytes(), id, out);
         };
         out.extend_from_slice(b"event: hello\ndata: ");
         out.extend_from_slice(line.as_bytes());
@@ -282,6 +335,32 @@ impl Control<'_> {
                     .text("reason", reason)
                     .count("retry_ms", (*retry_ms).into());
                 object.display("time", stamp);
+            }),
+            Control::Cursor(cursor) => object(&mut line, |object| {
+                object.text("event", "cursor").display("cursor", cursor);
+            }),
+            Control::Status {
+                cursor,
+                behind,
+                stamp,
+            } => object(&mut line, |object| {
+                object
+                    .text("event", "status")
+                    .display("cursor", cursor)
+                    .count("behind", *behind);
+                object.display("time", stamp);
+            }),
+            Control::Conflated {
+                from,
+                to,
+                merged,
+                stamp,
+            } => object(&mut line, |object| {
+                object
+                    .text("event", "conflated")
+                    .display("from", from)
+                    .display("to", to);
+                object.count("merged", *merged).display("time", stamp);
             }),
             Control::Beat => object(&mut line, |object| {
                 object.text("event", "pong");

@@ -22,7 +22,7 @@ use crate::hub::{Enrol, Hub};
 use crate::mail::{Bound, Post};
 use crate::metrics::Metrics;
 use crate::phase::{self, PhaseKeeper};
-use crate::shard::{From, Line, Request, Seat, Settings, Shard, ShardHandle};
+use crate::shard::{From, Line, Request, Seat, Settings, Shard, ShardHandle, Slow};
 use crate::tail::{History, Limits, Tail};
 use crate::warden::Tripwire;
 
@@ -237,6 +237,8 @@ pub(super) fn request(form: Form, view: &View, from: From) -> Request {
         from,
         limit: None,
         timeout: None,
+        to: None,
+        slow: Slow::default(),
     }
 }
 

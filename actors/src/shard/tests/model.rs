@@ -287,6 +287,7 @@ impl Life {
                 (self.head, Some((cursor, "unknown_cursor")))
             }
             From::After(cursor) => (cursor.seq, None),
+            From::Since(_) => unreachable!("no life begins at an instant"),
         }
     }
 

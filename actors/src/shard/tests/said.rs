@@ -21,6 +21,12 @@ pub(super) enum Said {
         reason: String,
     },
     Keepalive,
+    /// Where the stream is, as nothing for it came of late.
+    Cursor(Offset),
+    /// How far behind the stream is.
+    Status(u64),
+    /// How many events were left out for the latest.
+    Conflated(u64),
     Farewell(String),
     /// A frame on sid 0 that says that something is wrong.
     Error(String),
@@ -95,6 +101,9 @@ fn of_block(form: Form, block: &str) -> Option<Said> {
         if block == ":" {
             return Some(Said::Keepalive);
         }
+        if let Some(cursor) = cursor.filter(|_| !block.contains("data")) {
+            return Some(Said::Cursor(cursor));
+        }
         let data: Vec<&str> = block
             .lines()
             .filter_map(|line| line.strip_prefix("data: "))
@@ -108,6 +117,9 @@ fn of_block(form: Form, block: &str) -> Option<Said> {
     let data = field("data: ").expect("data");
     if form == Form::SsePlain {
         return Some(of_line(data));
+    }
+    if data == "{}" {
+        return cursor.map(Said::Cursor);
     }
     let value = json::parse(data).expect("JSON");
     if value.get("recovered").is_some() {
@@ -123,6 +135,8 @@ fn of_block(form: Form, block: &str) -> Option<Said> {
     };
     Some(match name.as_str() {
         "keepalive" => Said::Keepalive,
+        "status" => Said::Status(count(inner, "behind")),
+        "conflated" => Said::Conflated(count(inner, "merged")),
         "gap" => gap(inner),
         "farewell" => Said::Farewell(text(inner, "reason")),
         _ => Said::Event(Heard {
@@ -185,6 +199,9 @@ fn of_value(value: &Value<'_>) -> Said {
             sids: sids(value),
         },
         "keepalive" => Said::Keepalive,
+        "cursor" => Said::Cursor(offset(value, "cursor").expect("a cursor")),
+        "status" => Said::Status(count(value, "behind")),
+        "conflated" => Said::Conflated(count(value, "merged")),
         "gap" => gap(value),
         "farewell" => Said::Farewell(text(value, "reason")),
         "error" => Said::Error(text(value, "code")),
@@ -204,6 +221,10 @@ fn gap(value: &Value<'_>) -> Said {
         to: offset(value, "to").expect("to"),
         reason: text(value, "reason"),
     }
+}
+
+fn count(value: &Value<'_>, key: &str) -> u64 {
+    value.get(key).and_then(Value::as_f64).expect("a count") as u64
 }
 
 fn sids(value: &Value<'_>) -> Vec<u64> {
