@@ -244,7 +244,9 @@ impl Peer {
 
     /// Offers a glint, and tells the client what became of it.
     async fn publish(&self, glint: Result<json::Value<'_>, Refusal>) {
+        let limits = &self.worker.desk().limits;
         let draft = glint.and_then(|glint| Draft::from_value(glint, self.worker.fresh_id()));
+        let draft = draft.and_then(|draft| limits.check(draft));
         let receipt = match draft {
             Ok(draft) => {
                 self.worker
