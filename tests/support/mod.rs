@@ -208,7 +208,8 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 /// Reads JSON that lives as long as the test.
 pub fn parse(text: &str) -> Value<'static> {
     let text: &'static str = Box::leak(text.to_owned().into_boxed_str());
-    json::parse(text).unwrap_or_else(|err| panic!("{err}: {text}"))
+    // Deeper than the deepest glint, which comes in an envelope.
+    json::parse_to_depth(text, 128).unwrap_or_else(|err| panic!("{err}: {text}"))
 }
 
 /// The text at a path of members.
