@@ -19,6 +19,8 @@ use actors::tail::{self, Tail};
 use actors::warden::Warden;
 use anyhow::Context as _;
 use glint::{Offset, Stamp};
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Settings;
 use crate::edge::desk::{Desk, Limits};
@@ -62,6 +64,7 @@ async fn serve(settings: &Settings, listener: TcpListener) -> anyhow::Result<u8>
     let warden = Warden::default();
     let desk = Arc::new(cast(settings, &warden)?);
     let address = listener.local_addr()?;
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
     let server = server::start(
         listener,
         &server_settings(settings),
@@ -79,7 +82,7 @@ async fn serve(settings: &Settings, listener: TcpListener) -> anyhow::Result<u8>
             tracing::error!(office, "an office died; the process ends");
             return Ok(EXIT_INTERNAL);
         }
-        () = signalled() => {}
+        () = signals.next() => {}
         ended = running => {
             ended.context("the server's task")??;
             anyhow::bail!("the server ended by itself");
@@ -88,7 +91,7 @@ async fn serve(settings: &Settings, listener: TcpListener) -> anyhow::Result<u8>
     let grace = Duration::from_secs(settings.drain.grace_seconds);
     tokio::select! {
         cut_off = drain::run(&desk, &handle, grace) => tracing::info!(cut_off, "stopped"),
-        () = signalled() => tracing::warn!("told twice; stopping at once"),
+        () = signals.next() => tracing::warn!("told twice; stopping at once"),
     }
     Ok(0)
 }
@@ -216,18 +219,40 @@ fn server_settings(settings: &Settings) -> server::Settings {
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-async fn signalled() {
+/// Ctrl-C and SIGTERM, heard from the moment this is made: one that came earlier would end the process unheard.
+struct Signals {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+    interrupt: Signal,
+    #[cfg(unix)]
+    terminate: Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
-    let _ = tokio::signal::ctrl_c().await;
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {})
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }

@@ -24,9 +24,8 @@ pub fn read(http: &HttpRequest, body: &[u8], worker: &Worker) -> Result<Batch, R
     let media_type = media_type(http);
     if cloud::is_binary(http) {
         let event = cloud::assemble(http, &media_type, body)?;
-        let draft = Draft::from_cloud_event(event, worker.fresh_id())?;
         return Ok(Batch {
-            items: vec![Ok(draft)],
+            items: vec![checked(event, worker, Draft::from_cloud_event)],
             is_list: false,
         });
     }
@@ -35,7 +34,7 @@ pub fn read(http: &HttpRequest, body: &[u8], worker: &Worker) -> Result<Batch, R
         "application/cloudevents+json" => {
             let event = value(body, worker)?;
             Ok(Batch {
-                items: vec![Draft::from_cloud_event(event, worker.fresh_id())],
+                items: vec![checked(event, worker, Draft::from_cloud_event)],
                 is_list: false,
             })
         }
@@ -70,19 +69,7 @@ type Make = fn(Value<'_>, uuid::Uuid) -> Result<Draft, Refusal>;
 /// Makes a draft that keeps to the size of one glint.
 fn checked(value: Value<'_>, worker: &Worker, make: Make) -> Result<Draft, Refusal> {
     let draft = make(value, worker.fresh_id())?;
-    let max_bytes = worker.desk().limits.glint_bytes;
-    if draft.text.len() > max_bytes {
-        let detail = format!(
-            "the glint has {} bytes, the limit is {max_bytes}; send less at once",
-            draft.text.len()
-        );
-        return Err(Refusal::new(
-            RefusalKind::TooLarge,
-            "glint_too_large",
-            detail,
-        ));
-    }
-    Ok(draft)
+    worker.desk().limits.check(draft)
 }
 
 fn list(value: Value<'_>, worker: &Worker, make: Make) -> Result<Batch, Refusal> {

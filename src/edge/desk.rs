@@ -17,7 +17,7 @@ use actors::metrics::{Metrics, Stage};
 use actors::phase::StateCell;
 use actors::shard::ShardHandle;
 use actors::tail::Tail;
-use glint::{Draft, Refusal, Zone};
+use glint::{Draft, Refusal, RefusalKind, Zone};
 use prometheus::{Histogram, Registry};
 use uuid::{ContextV7, Timestamp, Uuid};
 
@@ -34,6 +34,25 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// How long a refused stream is held, since some clients come back at once, for ever.
     pub refusal_delay: Duration,
+}
+
+impl Limits {
+    /// Lets a draft pass that keeps to the size of a glint.
+    ///
+    /// It is measured as it goes out and is kept, in ASCII, whichever way it came in: escapes make it longer.
+    ///
+    /// # Errors
+    /// `glint_too_large`.
+    pub fn check(&self, draft: Draft) -> Result<Draft, Refusal> {
+        let (bytes, max) = (draft.text.len(), self.glint_bytes);
+        if bytes <= max {
+            return Ok(draft);
+        }
+        let detail =
+            format!("the glint has {bytes} bytes of ASCII, the limit is {max}; send less at once");
+        let (kind, code) = (RefusalKind::TooLarge, "glint_too_large");
+        Err(Refusal::new(kind, code, detail))
+    }
 }
 
 /// What all workers share.
@@ -147,9 +166,10 @@ impl Worker {
     /// Reads one glint.
     ///
     /// # Errors
-    /// As [`Draft::read`].
+    /// As [`Draft::read`] and [`Limits::check`].
     pub fn draft(&self, body: &[u8]) -> Result<Draft, Refusal> {
-        Draft::read(body, self.desk().limits.glint_bytes, self.fresh_id())
+        let limits = &self.desk().limits;
+        limits.check(Draft::read(body, limits.glint_bytes, self.fresh_id())?)
     }
 }
 

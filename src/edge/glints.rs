@@ -51,6 +51,7 @@ async fn take_legacy(
         .at(&["data", "glint", "id"])
         .map_or_else(|| "null".to_owned(), Value::to_ascii);
     let draft = Draft::from_value(value, worker.fresh_id())?;
+    let draft = desk.limits.check(draft)?;
     let receipt = desk
         .offer(Offer {
             drafts: vec![draft],

@@ -34,6 +34,9 @@ const UNSUPPORTED: u16 = 1003;
 const BAD_DATA: u16 = 1007;
 const TOO_LARGE: u16 = 1009;
 
+/// What may stand around a glint in a message: the header of a frame, or the members beside it.
+const WRAPPING_BYTES: usize = 1024;
+
 /// Turns a request into a WebSocket that carries `seat`.
 pub fn open(
     http: &HttpRequest,
@@ -50,7 +53,7 @@ pub fn open(
                 return problem(&Refusal::invalid("handshake_malformed", detail), |_| {});
             }
         };
-    let max_bytes = worker.desk().limits.glint_bytes;
+    let max_bytes = worker.desk().limits.glint_bytes + WRAPPING_BYTES;
     let messages = messages
         .max_frame_size(max_bytes)
         .aggregate_continuations()
@@ -212,7 +215,7 @@ impl Peer {
     }
 
     async fn operation(&self, text: &str) -> Result<(), Fatal> {
-        let max_bytes = self.worker.desk().limits.glint_bytes;
+        let max_bytes = self.worker.desk().limits.glint_bytes + WRAPPING_BYTES;
         let value = match draft::read_json(text.as_bytes(), max_bytes) {
             Ok(value) => value,
             Err(refusal) if refusal.kind == RefusalKind::TooLarge => {
@@ -244,7 +247,9 @@ impl Peer {
 
     /// Offers a glint, and tells the client what became of it.
     async fn publish(&self, glint: Result<json::Value<'_>, Refusal>) {
+        let limits = &self.worker.desk().limits;
         let draft = glint.and_then(|glint| Draft::from_value(glint, self.worker.fresh_id()));
+        let draft = draft.and_then(|draft| limits.check(draft));
         let receipt = match draft {
             Ok(draft) => {
                 self.worker
