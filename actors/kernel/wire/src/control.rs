@@ -123,9 +123,8 @@ impl Control<'_> {
         match (self, form.is_websocket()) {
             (Control::Keepalive(_), true) => push_frame(Opcode::Ping, b"", out),
             (Control::Pong(payload), true) => push_frame(Opcode::Pong, payload, out),
-            (Control::Keepalive(_), false) if form == Form::SseGs1 => {
-                out.extend_from_slice(b":\n\n")
-            }
+            // No blank line: some clients take each one for an event, here one without data.
+            (Control::Keepalive(_), false) if form == Form::SseGs1 => out.extend_from_slice(b":\n"),
             (
                 Control::Farewell {
                     close_code, reason, ..
@@ -133,6 +132,8 @@ impl Control<'_> {
                 true,
             ) => push_close(*close_code, reason, out),
             (Control::Farewell { retry_ms, .. }, false) if form != Form::Ndjson => {
+                // Within the event that says farewell, before the blank line that ends it.
+                out.pop();
                 sse::push_retry(*retry_ms, out);
                 out.push(b'\n');
             }
