@@ -9,20 +9,24 @@ const { url, wire, wireMarks, marks, publish } = require('./glints')
 const versions = { 4: require('eventsource').EventSource, 2: require('eventsource-2') }
 const named = ['glint_emission', 'test_event', 'heartbeat', 'phase_update', 'gap', 'farewell', 'keepalive']
 
-// Opens a stream, publishes when greeted, and resolves with [name, text, id] of all that came, once there was a
+const sources = []
+test.afterEach(() => sources.splice(0).forEach((source) => source.close()))
+
+// Opens a stream, publishes when greeted, and resolves with [name, text] of all that came, once there was a
 // heartbeat or, where none come, a keepalive after the last glint.
 function watch(EventSource, path, names = named) {
   return new Promise((resolve, reject) => {
     const source = new EventSource(url + path)
+    sources.push(source)
     const seen = []
-    const take = ({ type, data, lastEventId }) => {
-      seen.push([type, data, lastEventId])
+    const take = ({ type, data }) => {
+      seen.push([type, data])
       if (seen.length === 1) publish().catch(reject)
-      const ended = seen.some(([, text]) => text.includes('"c-end"'))
+      const ended = seen.some(([, text]) => text.includes('"content": "end"'))
       const isBeat = type === 'heartbeat' || type === 'keepalive' || /"event": "(heartbeat|keepalive)"/.test(data)
       if (ended && isBeat) {
         source.close()
-        resolve({ seen, source })
+        resolve(seen)
       }
     }
     source.onmessage = take
@@ -38,7 +42,7 @@ for (const [version, EventSource] of Object.entries(versions)) {
   const options = { timeout: 20_000 }
 
   test(name('named listeners see each glint once'), options, async () => {
-    const { seen } = await watch(EventSource, '/stream')
+    const seen = await watch(EventSource, '/stream')
     assert.deepEqual(texts(seen, 'glint_emission'), wire)
     assert.equal(texts(seen, 'message').length, 1, 'the greeting')
     const order = seen.map(([type]) => type).filter((type) => ['glint_emission', 'test_event'].includes(type))
@@ -47,7 +51,7 @@ for (const [version, EventSource] of Object.entries(versions)) {
   })
 
   test(name('named listeners see the same in the bilingual dialect'), options, async () => {
-    const { seen } = await watch(EventSource, '/stream?dialect=bilingual')
+    const seen = await watch(EventSource, '/stream?dialect=bilingual')
     assert.deepEqual(texts(seen, 'glint_emission'), wire)
   })
 
@@ -55,7 +59,7 @@ for (const [version, EventSource] of Object.entries(versions)) {
     test(name(`onmessage sees each glint once, dialect=${dialect}`), options, async () => {
       // Heartbeats have no shadow, so the quiet after the sequence is told by a keepalive.
       const names = dialect === 'bilingual' ? ['heartbeat'] : []
-      const { seen } = await watch(EventSource, `/stream?dialect=${dialect}`, names)
+      const seen = await watch(EventSource, `/stream?dialect=${dialect}`, names)
       const glints = envelopes(seen, 'glint_emission')
       assert.deepEqual(marks(glints), wireMarks)
       for (const { timestamp, data } of glints) {
@@ -71,7 +75,7 @@ for (const [version, EventSource] of Object.entries(versions)) {
 
   for (const path of ['/stream?limit=3', '/stream?topics=glints&limit=2', '/stream?dialect=bilingual&limit=3']) {
     test(name(`reconnects by itself without gap or duplicate, ${path}`), options, async () => {
-      const { seen } = await watch(EventSource, path)
+      const seen = await watch(EventSource, path)
       assert.deepEqual(texts(seen, 'glint_emission'), wire)
       assert.deepEqual(texts(seen, 'gap'), [])
       const reasons = new Set(texts(seen, 'farewell').map((text) => JSON.parse(text).reason))
@@ -83,7 +87,7 @@ for (const [version, EventSource] of Object.entries(versions)) {
   }
 
   test(name('onmessage reconnects without gap or duplicate'), options, async () => {
-    const { seen } = await watch(EventSource, '/stream?dialect=envelope&limit=3', [])
+    const seen = await watch(EventSource, '/stream?dialect=envelope&limit=3', [])
     assert.deepEqual(marks(envelopes(seen, 'glint_emission')), wireMarks)
     assert.equal(envelopes(seen, 'gap').length, 0)
     assert.ok(envelopes(seen, 'farewell').length > 3)
@@ -91,8 +95,8 @@ for (const [version, EventSource] of Object.entries(versions)) {
 
   test(name('a foreign Last-Event-ID is told of a gap'), options, async () => {
     const source = new EventSource(url + '/stream?last_event_id=1-1')
+    sources.push(source)
     const gap = await new Promise((resolve) => source.addEventListener('gap', resolve))
-    source.close()
     assert.equal(JSON.parse(gap.data).from, '1-1')
   })
 }

@@ -43,3 +43,18 @@ def test_gs1_frames_as_events():
             if reader.is_done(*gs1.read_text(event.data.encode())):
                 break
     reader.check()
+
+
+def test_each_event_has_data():
+    """Every blank line makes an event here once there was an id, so there must be none beyond those that end one.
+
+    Neither a sign of life nor the end of a stream may come as an event without data: programs parse each as JSON.
+    """
+    for framing in ["json", "gs1"]:
+        with httpx.Client(timeout=30) as client:
+            # Silent until its time is over.
+            query = f"/stream?topics=glints&timeout=3&framing={framing}"
+            with connect_sse(client, "GET", URL + query) as source:
+                events = list(source.iter_sse())
+        assert events, framing
+        assert [event for event in events if not event.data] == [], framing
