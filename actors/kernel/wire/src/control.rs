@@ -118,7 +118,6 @@ impl Control<'_> {
                 self.push_compatible(form, zone, out)
             }
             Form::SsePlain => self.push_sse_plain(zone, out),
-            Form::SseGs1 if matches!(self, Control::Cursor(_)) => {}
             Form::SseGs1 => self.push_gs1(zone, seq, out, |frame, out| {
                 let mut bytes = Vec::new();
                 crate::gs1::encode_text(frame, true, &mut bytes);
@@ -147,20 +146,20 @@ impl Control<'_> {
         match (self, form.is_websocket()) {
             (Control::Keepalive(_), true) => push_frame(Opcode::Ping, b"", out),
             (Control::Pong(payload), true) => push_frame(Opcode::Pong, payload, out),
-            // In a block of its own, because the frame is all that its event says. Without the place, a connection that
-            // is lost before its first event would come back behind what it missed, and nobody would know.
+            // No blank line: some clients take each one for an event, here one without data.
+            (Control::Keepalive(_), false) if form == Form::SseGs1 => out.extend_from_slice(b":\n"),
+            // Within the event of the frame. Without the place, a connection that is lost before its first event would
+            // come back behind what it missed, and nobody would know.
             (Control::Hello(hello), false) if form == Form::SseGs1 => {
+                out.pop();
                 sse::push_retry(hello.retry_ms, out);
                 sse::push_id(Some(hello.cursor), out);
                 out.push(b'\n');
             }
-            // An id without data moves the place of an `EventSource` and fires nothing.
             (Control::Cursor(cursor), false) if form == Form::SseGs1 => {
+                out.pop();
                 sse::push_id(Some(*cursor), out);
                 out.push(b'\n');
-            }
-            (Control::Keepalive(_), false) if form == Form::SseGs1 => {
-                out.extend_from_slice(b":\n\n")
             }
             (
                 Control::Farewell {
@@ -169,6 +168,8 @@ impl Control<'_> {
                 true,
             ) => push_close(*close_code, reason, out),
             (Control::Farewell { retry_ms, .. }, false) if form != Form::Ndjson => {
+                // Within the event that says farewell, before the blank line that ends it.
+                out.pop();
                 sse::push_retry(*retry_ms, out);
                 out.push(b'\n');
             }

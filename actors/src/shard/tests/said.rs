@@ -83,12 +83,22 @@ fn read_ws(mut chunk: &[u8]) -> Vec<Said> {
 }
 
 fn read_sse(form: Form, chunk: &[u8]) -> Vec<Said> {
-    let text = std::str::from_utf8(chunk).expect("UTF-8");
-    let whole = text.strip_suffix("\n\n").expect("whole events");
-    whole
-        .split("\n\n")
-        .filter_map(|block| of_block(form, block))
-        .collect()
+    let mut rest = std::str::from_utf8(chunk).expect("UTF-8");
+    let mut said = Vec::new();
+    while let Some(after) = rest.strip_prefix(":\n") {
+        said.push(Said::Keepalive);
+        rest = after;
+    }
+    if rest.is_empty() {
+        return said;
+    }
+    let whole = rest.strip_suffix("\n\n").expect("whole events");
+    said.extend(
+        whole
+            .split("\n\n")
+            .filter_map(|block| of_block(form, block)),
+    );
+    said
 }
 
 fn of_block(form: Form, block: &str) -> Option<Said> {
@@ -98,12 +108,6 @@ fn of_block(form: Form, block: &str) -> Option<Said> {
         return None;
     }
     if form == Form::SseGs1 {
-        if block == ":" {
-            return Some(Said::Keepalive);
-        }
-        if let Some(cursor) = cursor.filter(|_| !block.contains("data")) {
-            return Some(Said::Cursor(cursor));
-        }
         let data: Vec<&str> = block
             .lines()
             .filter_map(|line| line.strip_prefix("data: "))

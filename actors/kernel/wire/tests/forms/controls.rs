@@ -142,7 +142,7 @@ fn a_keepalive_is_what_the_framing_has_for_it() {
                 Form::SsePlain,
                 &format!("event: keepalive\ndata: {line}\n\n"),
             ),
-            (Form::SseGs1, ":\n\n"),
+            (Form::SseGs1, ":\n"),
             (Form::Ndjson, &format!("{line}\n")),
             (Form::WsGs1Text, "\u{FFFD}\0"),
             (Form::WsGs1Binary, "\u{FFFD}\0"),
@@ -185,7 +185,7 @@ fn a_gap_names_both_ends_and_the_reason() {
 fn a_farewell_tells_event_sources_when_to_return_and_web_sockets_the_code() {
     let line = r#"{"event": "farewell", "reason": "drain", "retry_ms": 4000, "time": "2025-11-21T03:57:05.000042Z"}"#;
     let named = "event: farewell\ndata: {\"reason\": \"drain\", \"retry_ms\": 4000, \
-         \"timestamp\": \"2025-11-21T04:57:05.000042\"}\n\nretry: 4000\n\n";
+         \"timestamp\": \"2025-11-21T04:57:05.000042\"}\nretry: 4000\n\n";
     check(
         &FAREWELL,
         &[
@@ -193,7 +193,7 @@ fn a_farewell_tells_event_sources_when_to_return_and_web_sockets_the_code() {
             (Form::SseBilingual, named),
             (
                 Form::SsePlain,
-                &format!("event: farewell\ndata: {line}\n\nretry: 4000\n\n"),
+                &format!("event: farewell\ndata: {line}\nretry: 4000\n\n"),
             ),
             (Form::Ndjson, &format!("{line}\n")),
         ],
