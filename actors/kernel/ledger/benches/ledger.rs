@@ -1,0 +1,79 @@
+//! What an acknowledgement costs, beside what the disk asks for at least.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use ledger::{Options, Record, StdDisk, Writer};
+
+const PAYLOAD: [u8; 220] = [b'x'; 220];
+const GROUPS: [usize; 5] = [1, 16, 64, 100, 256];
+
+fn main() {
+    divan::main();
+}
+
+/// A directory of this run, beside the build's own files: on the disk that is measured.
+fn dir(name: &str) -> PathBuf {
+    let dir =
+        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).expect("a directory");
+    dir
+}
+
+fn records(count: usize) -> Vec<Record<'static>> {
+    (0..count)
+        .map(|_| Record {
+            stamp: 1,
+            topic: 0,
+            topic_seq: 1,
+            payload: &PAYLOAD,
+        })
+        .collect()
+}
+
+#[divan::bench(args = GROUPS)]
+fn append_and_sync(bencher: Bencher<'_, '_>, group: usize) {
+    let dir = dir("ledger");
+    let disk = StdDisk::open(&dir).expect("a disk");
+    let (mut writer, _) = Writer::open(Arc::new(disk), Options::default(), 1).expect("a log");
+    let records = records(group);
+    bencher.counter(ItemsCount::new(group)).bench_local(|| {
+        writer.append(&records, 1).expect("appended");
+        writer.commit(true).expect("committed");
+    });
+    let _ = std::fs::remove_dir_all(&dir);
+}
+
+#[divan::bench(args = GROUPS)]
+fn plain_write_and_fdatasync(bencher: Bencher<'_, '_>, group: usize) {
+    let dir = dir("floor");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(dir.join("floor"))
+        .expect("a file");
+    let bytes = vec![b'x'; group * (PAYLOAD.len() + 25) + 64];
+    bencher.counter(ItemsCount::new(group)).bench_local(|| {
+        file.write_all(&bytes).expect("written");
+        file.sync_data().expect("synced");
+    });
+    let _ = std::fs::remove_dir_all(&dir);
+}
+
+#[divan::bench(args = [1, 64])]
+fn append_without_sync(bencher: Bencher<'_, '_>, group: usize) {
+    let dir = dir("unsynced");
+    let disk = StdDisk::open(&dir).expect("a disk");
+    let (mut writer, _) = Writer::open(Arc::new(disk), Options::default(), 1).expect("a log");
+    let records = records(group);
+    bencher.counter(ItemsCount::new(group)).bench_local(|| {
+        writer.append(&records, 1).expect("appended");
+        writer.commit(false).expect("committed");
+    });
+    let _ = std::fs::remove_dir_all(&dir);
+}

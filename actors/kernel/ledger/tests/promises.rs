@@ -1,0 +1,405 @@
+//! What a log promises, on a disk that fails.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use ledger::recovery::OnDamage;
+use ledger::testing::{Faults, FaultyDisk};
+use ledger::{LedgerError, Options, Page, Reader, Record, Recovery, Writer, verify};
+
+const NOW: i64 = 1_763_697_425_000_000;
+
+fn open(disk: &FaultyDisk, options: Options) -> Result<(Writer, Recovery), LedgerError> {
+    Writer::open(Arc::new(disk.clone()), options, NOW)
+}
+
+fn small() -> Options {
+    Options {
+        segment_bytes: 600,
+        ..Options::default()
+    }
+}
+
+/// Writes a group of records that say their own numbers, and commits it.
+fn put(writer: &mut Writer, count: u64) -> Result<(), LedgerError> {
+    stage(writer, count)?;
+    writer.commit(true)
+}
+
+fn stage(writer: &mut Writer, count: u64) -> Result<(), LedgerError> {
+    let first = writer.next_seq();
+    let payloads: Vec<String> = (first..first + count)
+        .map(|seq| format!("record {seq}"))
+        .collect();
+    let records: Vec<Record<'_>> = (first..)
+        .zip(&payloads)
+        .map(|(seq, payload)| Record {
+            stamp: seq as i64 * 10,
+            topic: (seq % 2) as u8,
+            topic_seq: seq.div_ceil(2),
+            payload: payload.as_bytes(),
+        })
+        .collect();
+    writer.append(&records, NOW).map(drop)
+}
+
+/// Reads everything, and checks that each record says its own number.
+fn all(reader: &Reader) -> Vec<u64> {
+    let (mut seqs, mut after) = (Vec::new(), reader.floor());
+    while let Page::Records(records) = reader.read(after, u64::MAX, 7, 1 << 20).expect("readable") {
+        for record in records {
+            assert_eq!(record.payload, format!("record {}", record.seq).as_bytes());
+            assert_eq!(record.stamp, record.seq as i64 * 10);
+            after = record.seq;
+            seqs.push(record.seq);
+        }
+    }
+    seqs
+}
+
+fn through(last: u64) -> Vec<u64> {
+    (1..=last).collect()
+}
+
+#[test]
+fn nobody_reads_what_was_not_committed() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, Options::default()).unwrap();
+    let reader = writer.reader();
+    stage(&mut writer, 3).unwrap();
+    assert_eq!(all(&reader), [] as [u64; 0]);
+    writer.commit(true).unwrap();
+    assert_eq!(all(&reader), through(3));
+}
+
+#[test]
+fn what_was_committed_survives_a_crash_that_tears_the_rest_at_any_byte() {
+    let mut keep = 0;
+    loop {
+        let disk = FaultyDisk::default();
+        let (mut writer, _) = open(&disk, Options::default()).unwrap();
+        put(&mut writer, 3).unwrap();
+        put(&mut writer, 2).unwrap();
+        let before = disk.read("00000000000000000001.log").len();
+        stage(&mut writer, 2).unwrap();
+        let group = disk.read("00000000000000000001.log").len() - before;
+        disk.crash(keep);
+        let (mut writer, recovery) = open(&disk, Options::default()).unwrap();
+        let whole = keep >= group;
+        assert_eq!(
+            recovery.last_seq,
+            if whole { 7 } else { 5 },
+            "{keep} bytes kept"
+        );
+        assert_eq!(recovery.torn_bytes, if whole { 0 } else { keep as u64 });
+        assert_eq!(recovery.torn_reason.is_some(), !whole && keep > 0);
+        put(&mut writer, 1).unwrap();
+        assert_eq!(all(&writer.reader()), through(recovery.last_seq + 1));
+        assert_eq!(verify(&disk).unwrap().faults, []);
+        if whole {
+            return;
+        }
+        keep += 1;
+    }
+}
+
+#[test]
+fn a_failed_sync_stops_the_writer_for_good() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, Options::default()).unwrap();
+    put(&mut writer, 2).unwrap();
+    disk.fail(Faults {
+        sync: Some((0, ErrorKind::Other)),
+        ..Faults::default()
+    });
+    let err = put(&mut writer, 1).unwrap_err();
+    assert_eq!(err.code(), "ledger_disk");
+    assert!(
+        err.to_string().contains("sync of 00000000000000000001.log"),
+        "{err}"
+    );
+    assert_eq!(
+        put(&mut writer, 1).unwrap_err().code(),
+        "ledger_poisoned",
+        "the next sync would say yes"
+    );
+    assert_eq!(all(&writer.reader()), through(2));
+    disk.crash(0);
+    assert_eq!(
+        all(&open(&disk, Options::default()).unwrap().0.reader()),
+        through(2)
+    );
+}
+
+#[test]
+fn a_full_disk_stops_the_writer_and_leaves_what_was_acknowledged() {
+    for short in [0, 1, 30, 64, 90] {
+        let disk = FaultyDisk::default();
+        let (mut writer, _) = open(&disk, Options::default()).unwrap();
+        put(&mut writer, 4).unwrap();
+        disk.fail(Faults {
+            write: Some((0, ErrorKind::StorageFull)),
+            short,
+            ..Faults::default()
+        });
+        assert!(
+            put(&mut writer, 2)
+                .unwrap_err()
+                .to_string()
+                .contains("free space")
+        );
+        assert_eq!(put(&mut writer, 2).unwrap_err().code(), "ledger_poisoned");
+        let (mut writer, recovery) = open(&disk, Options::default()).unwrap();
+        assert_eq!((recovery.last_seq, recovery.torn_bytes), (4, short as u64));
+        put(&mut writer, 1).unwrap();
+        assert_eq!(all(&writer.reader()), through(5));
+    }
+}
+
+#[test]
+fn a_segment_that_was_being_begun_is_no_damage() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, small()).unwrap();
+    while disk.read("00000000000000000001.log").len() < 600 {
+        put(&mut writer, 1).unwrap();
+    }
+    let last = writer.next_seq() - 1;
+    // The new segment's header is written; its sync fails, and the machine stops.
+    disk.fail(Faults {
+        sync: Some((1, ErrorKind::Other)),
+        ..Faults::default()
+    });
+    put(&mut writer, 1).unwrap_err();
+    let (mut writer, recovery) = open(&disk, small()).unwrap();
+    assert_eq!(recovery.last_seq, last);
+    put(&mut writer, 2).unwrap();
+    assert_eq!(all(&writer.reader()), through(last + 2));
+}
+
+#[test]
+fn every_flipped_bit_is_noticed_and_nothing_is_read_that_was_not_written() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, Options::default()).unwrap();
+    for _ in 0..4 {
+        put(&mut writer, 2).unwrap();
+    }
+    let name = "00000000000000000001.log";
+    let good = disk.read(name);
+    let last_group = good.len() - (64 + 2 * (25 + 8));
+    for bit in 0..good.len() * 8 {
+        let mut bytes = good.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let disk = FaultyDisk::default();
+        disk.put(name, bytes);
+        assert_eq!(verify(&disk).unwrap().faults.len(), 1, "bit {bit}");
+        match open(&disk, Options::default()) {
+            // At the very end damage cannot be told from a write that was torn; it is reported as such.
+            Ok((writer, recovery)) => {
+                assert!(
+                    bit / 8 >= last_group,
+                    "bit {bit} in the middle was passed over"
+                );
+                assert!(recovery.torn_bytes > 0 && recovery.torn_reason.is_some());
+                assert_eq!(all(&writer.reader()), through(6));
+            }
+            Err(err) => {
+                assert!(bit / 8 < last_group, "bit {bit}");
+                assert_eq!(err.code(), "ledger_damaged");
+                assert!(err.to_string().contains("quarantine"), "{err}");
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_in_the_middle_is_put_aside_when_told_so_and_a_new_epoch_begins() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, small()).unwrap();
+    let epoch = writer.epoch();
+    for _ in 0..30 {
+        put(&mut writer, 1).unwrap();
+    }
+    let name = "00000000000000000001.log";
+    let mut bytes = disk.read(name);
+    bytes[200] ^= 1;
+    disk.put(name, bytes.clone());
+    assert_eq!(
+        open(&disk, small()).err().expect("refused").code(),
+        "ledger_damaged"
+    );
+    let options = Options {
+        on_damage: OnDamage::Quarantine,
+        ..small()
+    };
+    let (mut writer, recovery) = open(&disk, options).unwrap();
+    assert!(writer.epoch() > epoch);
+    assert!(
+        recovery.quarantined.contains(&format!("{name}.damaged")),
+        "{recovery:?}"
+    );
+    assert_eq!(
+        disk.read(&format!("{name}.damaged")),
+        bytes,
+        "nothing is thrown away"
+    );
+    put(&mut writer, 2).unwrap();
+    assert_eq!(all(&writer.reader()), through(2));
+}
+
+#[test]
+fn a_missing_segment_is_a_hole_and_no_silence() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, small()).unwrap();
+    for _ in 0..40 {
+        put(&mut writer, 1).unwrap();
+    }
+    let mut names = ledger::Disk::list(&disk).unwrap();
+    names.retain(|name| name.ends_with(".log"));
+    names.sort();
+    assert!(names.len() > 3);
+    ledger::Disk::remove(&disk, &names[1]).unwrap();
+    assert_eq!(
+        open(&disk, small()).err().expect("refused").code(),
+        "ledger_hole"
+    );
+    assert_eq!(
+        verify(&disk).unwrap().faults[0].what,
+        "records are missing before this segment"
+    );
+}
+
+#[test]
+fn numbers_epoch_and_chain_go_on_after_each_start() {
+    let disk = FaultyDisk::default();
+    let mut chain = [0; 32];
+    let mut epoch = 0;
+    for start in 0..20 {
+        let (mut writer, recovery) = open(&disk, small()).unwrap();
+        if start > 0 {
+            assert_eq!((writer.chain(), writer.epoch()), (chain, epoch));
+        }
+        assert_eq!(recovery.last_seq, start * 3);
+        put(&mut writer, 2).unwrap();
+        put(&mut writer, 1).unwrap();
+        (chain, epoch) = (writer.chain(), writer.epoch());
+    }
+    let report = verify(&disk).unwrap();
+    assert_eq!(
+        (report.records, report.range, report.chain, report.faults),
+        (60, (1, 60), chain, vec![])
+    );
+}
+
+#[test]
+fn an_index_that_is_missing_or_wrong_is_made_again() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, small()).unwrap();
+    for _ in 0..40 {
+        put(&mut writer, 1).unwrap();
+    }
+    drop(writer);
+    let names = ledger::Disk::list(&disk).unwrap();
+    for (nth, name) in names
+        .iter()
+        .filter(|name| name.ends_with(".idx"))
+        .enumerate()
+    {
+        if nth % 2 == 0 {
+            ledger::Disk::remove(&disk, name).unwrap();
+        } else {
+            disk.put(name, b"rubbish".to_vec());
+        }
+    }
+    let (writer, recovery) = open(&disk, small()).unwrap();
+    assert!(recovery.reindexed > 2);
+    assert_eq!(all(&writer.reader()), through(40));
+    assert_eq!(
+        open(&disk, small()).unwrap().1.reindexed,
+        1,
+        "only the first is looked at again, for the epoch"
+    );
+}
+
+#[test]
+fn records_are_found_by_time() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, small()).unwrap();
+    for _ in 0..20 {
+        put(&mut writer, 3).unwrap();
+    }
+    let reader = writer.reader();
+    for seq in 1..=60 {
+        assert_eq!(reader.last_before(seq * 10).unwrap(), seq as u64 - 1);
+        assert_eq!(reader.last_before(seq * 10 - 9).unwrap(), seq as u64 - 1);
+    }
+    assert_eq!(reader.last_before(601).unwrap(), 60);
+    assert_eq!(reader.last_before(i64::MIN).unwrap(), 0);
+}
+
+#[test]
+fn what_is_over_a_limit_is_forgotten_in_whole_segments_and_readers_are_told() {
+    let disk = FaultyDisk::default();
+    let options = Options {
+        retain_records: 20,
+        ..small()
+    };
+    let (mut writer, _) = open(&disk, options).unwrap();
+    let reader = writer.reader();
+    for _ in 0..60 {
+        put(&mut writer, 1).unwrap();
+    }
+    let floor = writer.retain(NOW).unwrap();
+    assert!((30..=40).contains(&floor), "{floor}");
+    assert_eq!(
+        reader.read(5, u64::MAX, 9, 99).unwrap(),
+        Page::Gone { floor }
+    );
+    assert_eq!(all(&reader), (floor + 1..=60).collect::<Vec<_>>());
+    let (writer, _) = open(&disk, options).unwrap();
+    assert_eq!(writer.reader().floor(), floor);
+    let by_age = Options {
+        retain_micros: 1_000_000,
+        ..small()
+    };
+    let (mut writer, _) = open(&disk, by_age).unwrap();
+    let floor = writer.retain(10_000_000).unwrap();
+    assert!(floor > 40 && floor < 60, "the open segment stays: {floor}");
+}
+
+#[test]
+fn a_reader_beside_the_writer_sees_only_what_is_there_and_in_order() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, small()).unwrap();
+    let reader = writer.reader();
+    let reading = std::thread::spawn(move || {
+        let mut after = 0;
+        while after < 2000 {
+            match reader.read(after, u64::MAX, 16, 1 << 16).expect("readable") {
+                Page::Records(records) => {
+                    for record in records {
+                        assert_eq!(record.seq, after + 1);
+                        assert_eq!(record.payload, format!("record {}", record.seq).as_bytes());
+                        after = record.seq;
+                    }
+                }
+                _ => std::thread::yield_now(),
+            }
+        }
+    });
+    for _ in 0..1000 {
+        put(&mut writer, 2).unwrap();
+    }
+    reading.join().expect("the reader was content");
+}
+
+#[test]
+fn a_group_that_cannot_be_is_refused_and_harms_nothing() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, Options::default()).unwrap();
+    assert_eq!(
+        writer.append(&[], NOW).unwrap_err().code(),
+        "ledger_empty_group"
+    );
+    put(&mut writer, 1).unwrap();
+    assert_eq!(all(&writer.reader()), through(1));
+}
