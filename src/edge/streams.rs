@@ -8,7 +8,7 @@ use actix_web::http::header::{
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use actors::shard::{From, Request, Seat};
-use glint::{Offset, Refusal};
+use glint::{Offset, Refusal, RefusalKind};
 use wire::{Control, Form, Hello};
 
 use super::body::StreamBody;
@@ -32,6 +32,7 @@ pub async fn open(http: HttpRequest, payload: Payload, worker: Worker) -> HttpRe
     match (worker.shard().attach(request.clone()), form.is_websocket()) {
         (Ok(seat), true) => socket::open(&http, payload, worker, seat, form),
         (Ok(seat), false) => stream(form, seat),
+        (Err(refusal), _) if refusal.kind == RefusalKind::Invalid => problem(&refusal, |_| {}),
         (Err(refusal), _) => refuse(&worker, &request, &refusal).await,
     }
 }
@@ -99,6 +100,6 @@ fn place(from: From, desk: &Desk) -> Offset {
     match from {
         From::Now => desk.tail.head(),
         From::After(cursor) => cursor,
-        From::Earliest | From::Last(_) => desk.tail.floor(),
+        From::Earliest | From::Last(_) | From::Since(_) => desk.tail.floor(),
     }
 }
