@@ -1,5 +1,7 @@
 //! From settings to a running broker, and back.
 
+mod signals;
+
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -19,9 +21,8 @@ use actors::tail::{self, Tail};
 use actors::warden::Warden;
 use anyhow::Context as _;
 use glint::{Offset, Stamp};
-#[cfg(unix)]
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::signals::Signals;
 use crate::config::Settings;
 use crate::edge::desk::{Desk, Limits};
 use crate::edge::server;
@@ -216,43 +217,5 @@ fn server_settings(settings: &Settings) -> server::Settings {
             zone: settings.breath.zone,
         },
         stop_grace: Duration::from_secs(settings.drain.grace_seconds),
-    }
-}
-
-/// Ctrl-C and SIGTERM, heard from the moment this is made: one that came earlier would end the process unheard.
-struct Signals {
-    #[cfg(unix)]
-    interrupt: Signal,
-    #[cfg(unix)]
-    terminate: Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> std::io::Result<Signals> {
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for the next one.
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> std::io::Result<Signals> {
-        Ok(Signals {})
-    }
-
-    /// Waits for the next one.
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
     }
 }

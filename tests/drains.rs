@@ -10,6 +10,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::process::Command;
 
 use support::http::Body;
@@ -194,6 +195,17 @@ fn a_client_that_does_not_read_does_not_hold_it_for_longer_than_the_grace() {
     let mut broker = broker("1");
     let _stuck = stuck(&broker);
     broker.signal("TERM");
+    assert_eq!(broker.wait().code(), Some(0));
+}
+
+#[test]
+fn the_dashboard_stream_ends_within_the_shortest_grace() {
+    let mut broker = broker("2");
+    let (_, mut body) = broker.open("GET", "/api/dashboard/stream", &[], b"");
+    body.read_exact(&mut [0; 6]).unwrap();
+    broker.signal("TERM");
+    support::drained(&mut body);
+    assert!(body.is_complete(), "it was cut off");
     assert_eq!(broker.wait().code(), Some(0));
 }
 

@@ -177,6 +177,65 @@ fn the_greeting_alone_is_a_place_to_come_back_to() {
 }
 
 #[test]
+fn a_client_that_finds_no_room_keeps_its_place_until_there_is() {
+    let settings = [
+        ("edge.streams_max", "1"),
+        ("edge.refusal_delay_ms", "0"),
+        ("breath.tick_ms", "60000"),
+    ];
+    let broker = Broker::with(&settings).breathing();
+    let known = broker.publish(r#"{"n":0}"#);
+    for (query, id, first) in [("", Some(known.as_str()), 1), ("&from=earliest", None, 0)] {
+        for dialect in ["named", "bilingual", "envelope", "plain"] {
+            let query = format!("?topics=glints&dialect={dialect}{query}");
+            let occupant = broker.listen("?module=nobody");
+            if broker
+                .get("/api/glint/stats")
+                .json()
+                .to_ascii()
+                .contains("\"total\": 1,")
+            {
+                broker.publish(r#"{"n":1}"#);
+            }
+            let header: Vec<_> = id.iter().map(|id| ("Last-Event-ID", *id)).collect();
+            let mut refused = broker.events_with(&query, &header);
+            assert!(
+                refused
+                    .rest()
+                    .pop()
+                    .expect("a farewell")
+                    .data
+                    .contains("streams_full")
+            );
+            drop(occupant);
+            support::eventually("there is room", || {
+                count_at(
+                    &broker.get("/stream/status").json(),
+                    &["active_connections"],
+                ) == 0
+            });
+            let header = [("Last-Event-ID", refused.last_id.as_str())];
+            let mut again = broker.events_with(&format!("{query}&limit={}", 2 - first), &header);
+            let heard = again.rest().into_iter().filter(|event| {
+                event.data.contains("\"n\": ") && !event.raw.starts_with(b"data:{")
+            });
+            let heard: Vec<String> = heard.map(|event| event.data).collect();
+            assert_eq!(heard.len() as u64, 2 - first, "{query}: {heard:?}");
+            assert!(
+                heard[0].contains(&format!("\"n\": {first}")),
+                "{query}: {heard:?}"
+            );
+            support::eventually("it has left", || {
+                count_at(
+                    &broker.get("/stream/status").json(),
+                    &["active_connections"],
+                ) == 0
+            });
+        }
+    }
+}
+
+#[test]
 fn a_filtered_stream_gets_what_it_missed_and_nothing_else() {
     let broker = Broker::start();
     let mut events = broker.listen("?module=mine");

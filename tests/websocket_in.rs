@@ -413,6 +413,20 @@ fn text_that_is_no_text_ends_the_connection() {
 }
 
 #[test]
+fn what_is_no_frame_ends_the_connection_as_the_protocol_has_it() {
+    let broker = Broker::start();
+    let odd = [
+        Raw::message("x", OpCode::Data(Data::Reserved(3)), true),
+        Raw::message("x", OpCode::Data(Data::Continue), true),
+    ];
+    for frame in odd {
+        let mut socket = open_json(&broker);
+        socket.send(Message::Frame(frame.clone()));
+        assert_eq!(u16::from(socket.close().code), 1002, "{frame}");
+    }
+}
+
+#[test]
 fn a_client_that_says_goodbye_is_let_go_and_no_longer_counted() {
     let broker = Broker::start();
     let mut socket = open_json(&broker);

@@ -8,7 +8,7 @@
 //! | `glintcast.json.v1` | `{"op": "publish", "glint": {…}}` | `{"op": "ack"}` | `{"op": "ping"}` | `{"op": "resync"}` |
 //!
 //! A frame that cannot be read is answered with an error and ends the connection: 1007 when its bytes are wrong, 1009
-//! when it is too large, 1003 when it is of the wrong type. A glint that is refused is answered and ends nothing.
+//! when it is too large, 1003 when it is of the wrong type, 1002 when it is no WebSocket frame at all. A glint that is refused is answered and ends nothing.
 
 use actix_web::body::MessageBody;
 use actix_web::web::Payload;
@@ -30,6 +30,7 @@ use super::problem::problem;
 
 /// WebSocket close codes (RFC 6455, section 7.4.1).
 const NORMAL: u16 = 1000;
+const PROTOCOL_ERROR: u16 = 1002;
 const UNSUPPORTED: u16 = 1003;
 const BAD_DATA: u16 = 1007;
 const TOO_LARGE: u16 = 1009;
@@ -89,7 +90,9 @@ async fn listen(mut messages: AggregatedMessageStream, peer: Peer) {
                 "PAYLOAD_TOO_LARGE",
                 &"the message is too long",
             )),
-            Err(err) => Err(Fatal::new(BAD_DATA, "FRAME_INVALID", &err)),
+            // The connection broke, or a text is not UTF-8.
+            Err(ProtocolError::Io(err)) => Err(Fatal::new(BAD_DATA, "FRAME_INVALID", &err)),
+            Err(err) => Err(Fatal::new(PROTOCOL_ERROR, "FRAME_INVALID", &err)),
         };
         if let Err(fatal) = heard {
             peer.line.say(&Control::Error {

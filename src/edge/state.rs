@@ -21,6 +21,8 @@ use super::problem::{json as json_answer, problem};
 
 /// How often the dashboard stream says everything.
 const DASHBOARD_PERIOD: Duration = Duration::from_secs(5);
+/// How often the dashboard stream looks meanwhile whether the broker is stopping.
+const DASHBOARD_GLANCE: Duration = Duration::from_millis(250);
 /// Glints of a lineage when nothing is said.
 const LINEAGE_DEFAULT: i64 = 50;
 /// Most glints of a lineage.
@@ -226,13 +228,21 @@ pub async fn dashboard_stream(http: HttpRequest, worker: Worker) -> HttpResponse
     let rounds = futures_util::stream::unfold(Some((worker, true)), |turn| async move {
         let (worker, is_first) = turn?;
         if !is_first {
-            tokio::time::sleep(DASHBOARD_PERIOD).await;
+            pause(worker.desk()).await;
         }
         let text = dashboard_round(worker.desk());
         let next = (!worker.desk().is_draining()).then_some((worker, false));
         Some((Ok::<Bytes, Infallible>(Bytes::from(text)), next))
     });
     head.streaming(rounds)
+}
+
+/// Waits for the next round, or for the broker to stop: a whole period would outlast a short grace.
+async fn pause(desk: &Desk) {
+    let until = desk.clock.instant() + DASHBOARD_PERIOD;
+    while desk.clock.instant() < until && !desk.is_draining() {
+        tokio::time::sleep(DASHBOARD_GLANCE).await;
+    }
 }
 
 fn dashboard_head() -> HttpResponseBuilder {

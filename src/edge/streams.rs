@@ -7,12 +7,12 @@ use actix_web::http::header::{
 };
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use actors::shard::{Request, Seat};
-use glint::Refusal;
+use actors::shard::{From, Request, Seat};
+use glint::{Offset, Refusal, RefusalKind};
 use wire::{Control, Form, Hello};
 
 use super::body::StreamBody;
-use super::desk::Worker;
+use super::desk::{Desk, Worker};
 use super::problem::problem;
 use super::{negotiate, socket};
 
@@ -32,6 +32,7 @@ pub async fn open(http: HttpRequest, payload: Payload, worker: Worker) -> HttpRe
     match (worker.shard().attach(request.clone()), form.is_websocket()) {
         (Ok(seat), true) => socket::open(&http, payload, worker, seat, form),
         (Ok(seat), false) => stream(form, seat),
+        (Err(refusal), _) if refusal.kind == RefusalKind::Invalid => problem(&refusal, |_| {}),
         (Err(refusal), _) => refuse(&worker, &request, &refusal).await,
     }
 }
@@ -74,7 +75,7 @@ async fn refuse(worker: &Worker, request: &Request, refusal: &Refusal) -> HttpRe
     let hello = Hello {
         state: seen.state,
         stamp,
-        cursor: desk.tail.head(),
+        cursor: place(request.from, desk),
         keepalive_ms: 0,
         retry_ms,
         recovered: false,
@@ -91,4 +92,14 @@ async fn refuse(worker: &Worker, request: &Request, refusal: &Refusal) -> HttpRe
         control.push(request.form, desk.zone, &mut seq, &mut bytes);
     }
     head(request.form).body(bytes)
+}
+
+/// Where a client that was refused is to begin when it comes back: it sends what the greeting said, whatever it asked for
+/// first. Nothing before that place may be lost to it.
+fn place(from: From, desk: &Desk) -> Offset {
+    match from {
+        From::Now => desk.tail.head(),
+        From::After(cursor) => cursor,
+        From::Earliest | From::Last(_) | From::Since(_) => desk.tail.floor(),
+    }
 }
