@@ -1,7 +1,9 @@
 //! From settings to a running broker, and back.
 
+pub mod log;
 mod signals;
 
+use std::fs::File;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -16,11 +18,13 @@ use actors::hub::Hub;
 use actors::mail::{Bound, Post};
 use actors::metrics::Metrics;
 use actors::phase::{self, PhaseKeeper};
+use actors::scribe::{self, Durability};
 use actors::shard;
 use actors::tail::{self, Tail};
 use actors::warden::Warden;
 use anyhow::Context as _;
 use glint::{Offset, Stamp};
+use ledger::LedgerError;
 
 use self::signals::Signals;
 use crate::config::Settings;
@@ -30,6 +34,10 @@ use crate::{drain, telemetry};
 
 /// Exit code when an office died: everything it had acknowledged is gone with the process, so it starts anew.
 const EXIT_INTERNAL: u8 = 70;
+/// Exit code when the log cannot be written or read: a person has to look at the disk.
+const EXIT_DISK: u8 = 74;
+/// How long a process whose log failed still tells why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Mailbox of an office that only the broker itself writes to.
 const HOUSE_MAIL: Bound = Bound {
     count: 1024,
@@ -47,7 +55,14 @@ pub fn run(settings: &Settings) -> anyhow::Result<u8> {
     let listener = TcpListener::bind(address).with_context(|| {
         format!("cannot listen on {address}; is another broker running? give another address with --listen")
     })?;
-    System::with_tokio_rt(runtime).block_on(serve(settings, listener))
+    let ended = System::with_tokio_rt(runtime).block_on(serve(settings, listener));
+    match ended {
+        Err(err) if err.is::<LedgerError>() => {
+            tracing::error!("{err}");
+            Ok(EXIT_DISK)
+        }
+        ended => ended,
+    }
 }
 
 #[expect(
@@ -63,7 +78,8 @@ fn runtime() -> tokio::runtime::Runtime {
 
 async fn serve(settings: &Settings, listener: TcpListener) -> anyhow::Result<u8> {
     let warden = Warden::default();
-    let desk = Arc::new(cast(settings, &warden)?);
+    let (desk, _lock) = cast(settings, &warden)?;
+    let desk = Arc::new(desk);
     let address = listener.local_addr()?;
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let server = server::start(
@@ -80,6 +96,10 @@ async fn serve(settings: &Settings, listener: TcpListener) -> anyhow::Result<u8>
     tokio::select! {
         biased;
         office = warden.fall() => {
+            if office == scribe::OFFICE {
+                tokio::time::sleep(LAST_WORDS).await;
+                return Ok(EXIT_DISK);
+            }
             tracing::error!(office, "an office died; the process ends");
             return Ok(EXIT_INTERNAL);
         }
@@ -98,33 +118,39 @@ async fn serve(settings: &Settings, listener: TcpListener) -> anyhow::Result<u8>
 }
 
 /// Starts the offices, in the order in which they need each other.
-fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<Desk> {
+fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<File>)> {
     let clock = Clock::system();
     let now = clock.now();
     let registry = telemetry::registry()?;
     let metrics = Metrics::register(&registry)?;
-    // History ends with the process, so each process is an epoch: the second of its start.
-    let epoch = u64::try_from(now.0 / 1_000_000)
-        .unwrap_or(0)
-        .min(Offset::MAX_EPOCH);
-    let past = tail::Limits {
-        events: settings.tail.events,
-        bytes: settings.tail.bytes,
+    let kept = match &settings.data.dir {
+        Some(dir) => Some(log::open(settings, dir, &clock, &metrics, warden)?),
+        None => None,
     };
-    let tail = Tail::new(epoch, past, metrics.clone());
+    let tail = match &kept {
+        Some(kept) => kept.tail.clone(),
+        None => tail_in_memory(settings, now, &metrics),
+    };
 
     let window = Window {
         keys: settings.publish.idempotency_keys,
         seconds: u32::try_from(settings.publish.idempotency_seconds).unwrap_or(u32::MAX),
     };
     let tripwire = warden.tripwire("emitter");
-    let emitter = Emitter::new(
+    let mut emitter = Emitter::new(
         clock.clone(),
         tail.clone(),
         window,
         metrics.clone(),
         tripwire,
     );
+    let (mut scribe, mut lock, mut durability) = (None, None, Durability::Memory);
+    if let Some(kept) = kept {
+        scribe = Some(kept.scribe.clone());
+        lock = Some(kept.lock);
+        durability = kept.durability;
+        emitter = emitter.kept_by(kept.scribe, kept.bells, kept.restored);
+    }
     let counts = emitter.counts();
     let bound = Bound {
         count: settings.publish.queue_offers,
@@ -152,8 +178,10 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<Desk> {
     );
     let hub = Post::new(hub.start(), "hub", HOUSE_MAIL, &metrics);
     let (accept_seconds, admit_seconds) = Desk::stages(&metrics);
-    Ok(Desk {
+    let desk = Desk {
         limits: limits(settings),
+        durability,
+        scribe,
         zone: settings.breath.zone,
         draining: AtomicBool::new(false),
         emitter,
@@ -166,7 +194,20 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<Desk> {
         registry,
         accept_seconds,
         admit_seconds,
-    })
+    };
+    Ok((desk, lock))
+}
+
+/// History that ends with the process: each process is an epoch, the second of its start.
+fn tail_in_memory(settings: &Settings, now: Stamp, metrics: &Metrics) -> Tail {
+    let epoch = u64::try_from(now.0 / 1_000_000)
+        .unwrap_or(0)
+        .min(Offset::MAX_EPOCH);
+    let limits = tail::Limits {
+        events: settings.tail.events,
+        bytes: settings.tail.bytes,
+    };
+    Tail::new(epoch, limits, metrics.clone())
 }
 
 fn breath_settings(settings: &Settings, start: Stamp) -> anyhow::Result<phase::Settings> {

@@ -23,8 +23,8 @@ use std::path::PathBuf;
 
 pub use problem::{Layer, Problem, Problems};
 pub use settings::{
-    BreathSettings, DataSettings, DrainSettings, EdgeSettings, LaneSettings, LogFormat,
-    LogSettings, PublishSettings, Settings, TailSettings,
+    BreathSettings, Damaged, DataSettings, DrainSettings, EdgeSettings, LaneSettings,
+    LogDurability, LogFormat, LogSettings, PublishSettings, Settings, TailSettings,
 };
 
 /// The defaults, which are also the manual of the settings.

@@ -22,9 +22,12 @@ use glint::{Draft, Event, Name, Offset, Refusal, RefusalKind, Stamp, Topic};
 pub use self::counts::{Counts, CountsHandle, MAX_WORDS};
 pub use self::idempotency::{Key, Window};
 use self::idempotency::{Memory, Recall};
+use tokio::sync::oneshot;
+
 use crate::clock::Clock;
 use crate::mail::{Bell, Letter};
 use crate::metrics::Metrics;
+use crate::scribe::{Bells, Remembered, Restored, Scribe};
 use crate::tail::Tail;
 use crate::warden::Tripwire;
 
@@ -104,7 +107,9 @@ pub struct Emitter {
     tail: Tail,
     counts: CountsHandle,
     metrics: Metrics,
-    bells: Vec<Bell>,
+    bells: Bells,
+    /// Where events go to be kept; none keeps them in memory alone.
+    scribe: Option<Scribe>,
     memory: Memory,
     recent: RecentIds,
     next_seq: u64,
@@ -114,7 +119,7 @@ pub struct Emitter {
 }
 
 impl Emitter {
-    /// Makes an emitter that appends to `tail`, which must be empty.
+    /// Makes an emitter that gives the places after the head of `tail`, and keeps events in memory alone.
     #[must_use]
     pub fn new(
         clock: Clock,
@@ -126,7 +131,8 @@ impl Emitter {
         Emitter {
             clock,
             counts: CountsHandle::default(),
-            bells: Vec::new(),
+            bells: Bells::default(),
+            scribe: None,
             memory: Memory::new(window),
             recent: RecentIds::default(),
             next_seq: tail.head().seq + 1,
@@ -138,13 +144,39 @@ impl Emitter {
         }
     }
 
+    /// Has everything kept by `scribe`, which rings `bells`, and goes on where the life before ended.
+    #[must_use]
+    pub fn kept_by(mut self, scribe: Scribe, bells: Bells, restored: Restored) -> Emitter {
+        let now = self.clock.now();
+        self.next_seq = restored.last_seq + 1;
+        self.topic_seqs = restored.topic_seqs;
+        // Heartbeats are not kept, and a number must not come twice: no process beats faster than once a millisecond.
+        let age_ms = now.0 / 1000 - i64::try_from(self.tail.epoch()).unwrap_or(0) * 1000;
+        self.topic_seqs[Topic::Heartbeat.index()] = u64::try_from(age_ms).unwrap_or(0);
+        for (offer, events) in restored.offers {
+            let Ok(key) = Key::new(&offer.key) else {
+                continue;
+            };
+            let stamp = events.first().map_or(now, |event| event.stamp);
+            let item = |event: Event| Item {
+                id: event.id.unwrap_or_default(),
+                offset: event.offset,
+            };
+            let items = events.into_iter().map(item).collect();
+            self.memory.remember(key, offer.content, items, stamp);
+        }
+        self.bells = bells;
+        self.scribe = Some(scribe);
+        self
+    }
+
     /// Returns the counts that this emitter keeps, for readers.
     #[must_use]
     pub fn counts(&self) -> CountsHandle {
         self.counts.clone()
     }
 
-    fn accept(&mut self, offer: Offer) -> Result<Receipt, Refusal> {
+    fn accept(&mut self, offer: Offer) -> Result<Placed, Refusal> {
         if self.closed {
             let refusal = Refusal::new(
                 RefusalKind::Unavailable,
@@ -163,26 +195,40 @@ impl Emitter {
                 Recall::New => {}
                 Recall::Same(items) => {
                     self.metrics.replayed_receipts.inc();
-                    return Ok(Receipt {
+                    // The first offer may not be kept yet: nothing is handed over, but it is waited for like something.
+                    let kept = self.publish(Vec::new(), None)?;
+                    let receipt = Receipt {
                         items,
                         replayed: true,
-                    });
+                    };
+                    return Ok(Placed { receipt, kept });
                 }
                 Recall::Other => return Err(idempotency::other_content()),
             }
         }
-        let items = self.place(offer.drafts, now);
+        let remembered = offer
+            .key
+            .as_ref()
+            .zip(content)
+            .map(|(key, content)| Remembered {
+                key: key.as_str().into(),
+                content,
+                events: u32::try_from(offer.drafts.len()).unwrap_or(u32::MAX),
+            });
+        let (items, events) = self.place(offer.drafts, now);
+        let kept = self.publish(events, remembered)?;
         if let (Some(key), Some(content)) = (offer.key, content) {
             self.memory.remember(key, content, items.clone(), now);
             self.metrics.idempotency_keys.set(self.memory.len() as i64);
         }
-        Ok(Receipt {
+        let receipt = Receipt {
             items,
             replayed: false,
-        })
+        };
+        Ok(Placed { receipt, kept })
     }
 
-    fn place(&mut self, drafts: Vec<Draft>, now: Stamp) -> Arc<[Item]> {
+    fn place(&mut self, drafts: Vec<Draft>, now: Stamp) -> (Arc<[Item]>, Vec<Event>) {
         let mut items = Vec::with_capacity(drafts.len());
         let mut events = Vec::with_capacity(drafts.len());
         self.counts.add(&drafts);
@@ -205,13 +251,12 @@ impl Emitter {
             });
         }
         self.metrics.glints.inc_by(events.len() as u64);
-        self.publish(events);
-        items.into()
+        (items.into(), events)
     }
 
     fn announce(&mut self, announce: Announce) {
         let (offset, topic_seq) = self.next(announce.name.topic());
-        self.publish(vec![Event {
+        let event = Event {
             name: announce.name,
             offset,
             topic_seq,
@@ -221,7 +266,10 @@ impl Emitter {
             source: None,
             phase: Some(announce.phase.into()),
             text: announce.text.into(),
-        }]);
+        };
+        if let Err(err) = self.publish(vec![event], None) {
+            tracing::error!(%err, "an event of the breath is lost");
+        }
     }
 
     /// The next place of `topic`. An event that is not stored shares the place of the stored one before it.
@@ -239,11 +287,18 @@ impl Emitter {
         )
     }
 
-    fn publish(&self, events: Vec<Event>) {
-        self.tail.push(events);
-        for bell in &self.bells {
-            bell.ring();
+    /// Hands events over to be kept and seen. What comes back tells when that is so; nothing, if it is so already.
+    fn publish(
+        &self,
+        events: Vec<Event>,
+        key: Option<Remembered>,
+    ) -> Result<Option<oneshot::Receiver<()>>, Refusal> {
+        if let Some(scribe) = &self.scribe {
+            return scribe.submit(events, key).map(Some);
         }
+        self.tail.push(events);
+        self.bells.ring();
+        Ok(None)
     }
 }
 
@@ -252,10 +307,21 @@ impl Actor for Emitter {
 }
 
 impl Handler<Letter<Offer>> for Emitter {
-    type Result = Result<Receipt, Refusal>;
+    type Result = ResponseFuture<Result<Receipt, Refusal>>;
 
     fn handle(&mut self, letter: Letter<Offer>, _: &mut Self::Context) -> Self::Result {
-        self.accept(letter.message)
+        // The place in the mailbox is held until the offer is kept: what waits for the disk counts as waiting.
+        let (offer, place) = letter.open();
+        let placed = self.accept(offer);
+        let scribe = self.scribe.clone();
+        Box::pin(async move {
+            let _place = place;
+            let Placed { receipt, kept } = placed?;
+            match kept {
+                Some(kept) => kept.await.map(|()| receipt).map_err(|_| lost(scribe)),
+                None => Ok(receipt),
+            }
+        })
     }
 }
 
@@ -271,8 +337,7 @@ impl Handler<Letter<AddBell>> for Emitter {
     type Result = ();
 
     fn handle(&mut self, letter: Letter<AddBell>, _: &mut Self::Context) {
-        letter.message.0.ring();
-        self.bells.push(letter.message.0);
+        self.bells.add(letter.message.0);
     }
 }
 
@@ -282,6 +347,24 @@ impl Handler<Letter<Close>> for Emitter {
     fn handle(&mut self, _: Letter<Close>, _: &mut Self::Context) {
         self.closed = true;
     }
+}
+
+/// An offer with its places, and when it will be kept.
+#[derive(Debug)]
+struct Placed {
+    receipt: Receipt,
+    kept: Option<oneshot::Receiver<()>>,
+}
+
+fn lost(scribe: Option<Scribe>) -> Refusal {
+    let internal = || {
+        Refusal::new(
+            RefusalKind::Internal,
+            "ledger_failed",
+            "the offer was not kept",
+        )
+    };
+    scribe.map_or_else(internal, |scribe| scribe.failed())
 }
 
 /// The ids of late, as hashes: a false "seen before" costs a suffix in one dashboard, nothing else.

@@ -6,6 +6,7 @@
 //! - [`clock`]: the only place that reads a clock.
 //! - [`warden`]: what happens when an office dies.
 //! - [`emitter`]: gives every event its place in the one order.
+//! - [`scribe`]: what is on disk is acknowledged; the archive behind the tail.
 //! - [`tail`]: the recent past, read by cursor.
 //! - [`phase`]: the breath.
 //! - [`shard`]: one per HTTP worker: lanes, streams, keepalives.
@@ -18,6 +19,7 @@ pub mod hub;
 pub mod mail;
 pub mod metrics;
 pub mod phase;
+pub mod scribe;
 pub mod shard;
 pub mod tail;
 pub mod warden;

@@ -35,15 +35,24 @@ pub struct Bound {
 pub struct Letter<M> {
     /// The message.
     pub message: M,
-    _place: Place,
+    place: Place,
+}
+
+impl<M> Letter<M> {
+    /// Takes the letter apart: the message, and its place in the mailbox, which is free when that is dropped.
+    #[must_use]
+    pub fn open(self) -> (M, Place) {
+        (self.message, self.place)
+    }
 }
 
 impl<M: Message> Message for Letter<M> {
     type Result = M::Result;
 }
 
+/// A place in a mailbox. Dropping it makes room.
 #[derive(Debug)]
-struct Place {
+pub struct Place {
     _count: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
     weight: i64,
@@ -168,7 +177,7 @@ impl<A: Actor> Post<A> {
         let (waiting, waiting_bytes) = (self.waiting.clone(), self.waiting_bytes.clone());
         Ok(Letter {
             message,
-            _place: Place {
+            place: Place {
                 _count: count,
                 _bytes: bytes,
                 weight,

@@ -18,8 +18,10 @@ const LATENCY_BUCKETS: [f64; 19] = [
 pub enum Stage {
     /// The body is read and understood.
     Accept,
-    /// The emitter has given it its place.
+    /// The emitter has given it its place, and it is kept.
     Admit,
+    /// It was written and synced.
+    Sync,
     /// A worker has spelt it for its lanes.
     Render,
     /// A worker has woken everybody who waited for it.
@@ -51,6 +53,10 @@ pub struct Metrics {
     pub(crate) usage: Gauge,
     pub(crate) phase: IntGauge,
     pub(crate) workers: IntGauge,
+    pub(crate) ledger_groups: IntCounter,
+    pub(crate) ledger_written: IntCounter,
+    pub(crate) ledger_bytes: IntGauge,
+    pub(crate) ledger_floor: IntGauge,
 }
 
 impl Metrics {
@@ -114,6 +120,12 @@ impl Metrics {
                 "Phase: 0 inhale, 1 hold, 2 exhale, 3 return, 4 night_hold.",
             )?,
             workers: maker.gauge("hub_workers", "Workers at work.")?,
+            ledger_groups: maker.counter("ledger_groups_total", "Groups written to the log.")?,
+            ledger_written: maker
+                .counter("ledger_written_bytes_total", "Bytes written to the log.")?,
+            ledger_bytes: maker.gauge("ledger_bytes", "Bytes of the log.")?,
+            ledger_floor: maker
+                .gauge("ledger_floor", "The last event that the log has forgotten.")?,
         })
     }
 
@@ -123,6 +135,7 @@ impl Metrics {
         let name = match stage {
             Stage::Accept => "accept",
             Stage::Admit => "admit",
+            Stage::Sync => "sync",
             Stage::Render => "render",
             Stage::Flush => "flush",
         };

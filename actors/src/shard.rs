@@ -232,10 +232,14 @@ impl Seat {
         cx: &mut TaskContext<'_>,
         max_bytes: usize,
     ) -> Poll<Option<Vec<u8>>> {
-        self.line
-            .core
-            .borrow_mut()
-            .read(self.line.id, cx.waker(), max_bytes)
+        let mut core = self.line.core.borrow_mut();
+        let poll = core.read(self.line.id, cx.waker(), max_bytes);
+        let wanted = core.wanted.take();
+        drop(core);
+        if let Some(fetch) = wanted {
+            actix::spawn(fetch.run(self.line.core.clone()));
+        }
+        poll
     }
 
     /// Returns a line to this stream, for whoever reads what the client says.

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use glint::{Event, Name, Offset, Stamp};
 
 use crate::metrics::Metrics;
+use crate::scribe::Archive;
 
 /// Events that the feed holds.
 const FEED_EVENTS: usize = 8192;
@@ -39,6 +40,8 @@ pub enum History {
     Events(Vec<Arc<Event>>),
     /// Nothing comes after the place that was asked for.
     Head,
+    /// What comes next is in the archive.
+    Archived,
     /// What comes next is no longer here.
     Gone {
         /// The newest event that is gone: reading goes on after it.
@@ -72,6 +75,7 @@ struct Shared {
     metrics: Metrics,
     /// When the last glint was taken, in microseconds; `i64::MIN` before the first.
     last_glint: AtomicI64,
+    archive: Option<Archive>,
     past: Mutex<Past>,
 }
 
@@ -96,10 +100,22 @@ impl Tail {
     /// Makes an empty past in `epoch`.
     #[must_use]
     pub fn new(epoch: u64, limits: Limits, metrics: Metrics) -> Tail {
+        Tail::over(None, epoch, 0, limits, metrics)
+    }
+
+    /// Makes a past of which memory holds nothing yet, and `archive` everything up to `floor`.
+    #[must_use]
+    pub fn over(
+        archive: Option<Archive>,
+        epoch: u64,
+        floor: u64,
+        limits: Limits,
+        metrics: Metrics,
+    ) -> Tail {
         let past = Past {
             history: VecDeque::new(),
             history_bytes: 0,
-            floor: 0,
+            floor,
             feed: VecDeque::new(),
             feed_bytes: 0,
             feed_from: 0,
@@ -111,6 +127,7 @@ impl Tail {
                 limits,
                 metrics,
                 last_glint,
+                archive,
                 past: Mutex::new(past),
             }),
         }
@@ -131,13 +148,37 @@ impl Tail {
         }
     }
 
-    /// Returns the place before the oldest stored event that is still here.
+    /// Returns the place before the oldest stored event that can still be read, from memory or from the archive.
     #[must_use]
     pub fn floor(&self) -> Offset {
+        let in_memory = self.memory_floor();
+        let archived = self.shared.archive.as_ref().map(Archive::floor);
         Offset {
             epoch: self.shared.epoch,
-            seq: self.lock().floor,
+            seq: archived.map_or(in_memory, |floor| floor.min(in_memory)),
         }
+    }
+
+    /// Returns the newest stored event that memory does not hold.
+    #[must_use]
+    pub fn memory_floor(&self) -> u64 {
+        self.lock().floor
+    }
+
+    /// Returns where events are read that memory does not hold.
+    #[must_use]
+    pub fn archive(&self) -> Option<&Archive> {
+        self.shared.archive.as_ref()
+    }
+
+    /// Takes what the life before left, for readers that come back.
+    pub fn restore(&self, events: Vec<Event>) {
+        let mut past = self.lock();
+        for event in events {
+            past.history_bytes += event.weight_bytes();
+            past.history.push_back(Arc::new(event));
+        }
+        trim(&mut past, self.shared.limits);
     }
 
     /// Returns the running number that the feed will give its next event.
@@ -185,7 +226,17 @@ impl Tail {
     pub fn history(&self, after: u64, until: u64, max_events: usize) -> History {
         let past = self.lock();
         if after < past.floor {
-            return History::Gone { floor: past.floor };
+            let floor = past.floor;
+            drop(past);
+            let archived = self.shared.archive.as_ref().map(Archive::floor);
+            return match archived {
+                Some(gone) if after >= gone && after >= until => History::Head,
+                Some(gone) if after >= gone => History::Archived,
+                Some(gone) => History::Gone {
+                    floor: gone.min(floor),
+                },
+                None => History::Gone { floor },
+            };
         }
         let last = past.head().min(until);
         if after >= last {
@@ -202,7 +253,19 @@ impl Tail {
     #[must_use]
     pub fn last_before(&self, stamp: Stamp) -> u64 {
         let past = self.lock();
-        past.floor + past.history.partition_point(|event| event.stamp < stamp) as u64
+        let floor = past.floor;
+        let found = floor + past.history.partition_point(|event| event.stamp < stamp) as u64;
+        drop(past);
+        let Some(archive) = self.archive().filter(|_| found == floor) else {
+            return found;
+        };
+        match archive.last_before(stamp) {
+            Ok(archived) => archived.min(floor),
+            Err(err) => {
+                tracing::error!(%err, "the log cannot be searched by time");
+                floor
+            }
+        }
     }
 
     /// Returns the newest stored events that `keep` wants, `max_events` at most, oldest first.
@@ -213,7 +276,7 @@ impl Tail {
         let mut found = Vec::new();
         let mut end = self.head().seq;
         while found.len() < max_events {
-            let begin = end.saturating_sub(STRIDE).max(self.floor().seq);
+            let begin = end.saturating_sub(STRIDE).max(self.memory_floor());
             let History::Events(events) = self.history(begin, end, STRIDE as usize) else {
                 break;
             };

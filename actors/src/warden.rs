@@ -30,6 +30,18 @@ impl Warden {
         }
     }
 
+    /// Reports that an office cannot go on.
+    pub fn report(&self, office: &'static str) {
+        let mut fallen = self
+            .fallen
+            .office
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        fallen.get_or_insert(office);
+        drop(fallen);
+        self.fallen.bell.notify_waiters();
+    }
+
     /// Waits until an office has fallen, and names it.
     pub async fn fall(&self) -> &'static str {
         loop {
@@ -76,14 +88,7 @@ impl Drop for Tripwire {
             return;
         }
         let Some(warden) = &self.warden else { return };
-        let mut office = warden
-            .fallen
-            .office
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        office.get_or_insert(self.office);
-        drop(office);
-        warden.fallen.bell.notify_waiters();
+        warden.report(self.office);
     }
 }
 

@@ -169,8 +169,8 @@ pub(super) struct ServeArgs {
     /// IP address and port to listen on [default: 127.0.0.1:5056]
     #[arg(long, value_name = "ADDR")]
     pub(super) listen: Option<OsString>,
-    /// Directory for durable data; created, and refused when it cannot be written to. This version stores nothing in it
-    /// yet: history is kept in memory and ends with the process
+    /// Directory for the log of events, made if it is not there; without one, history is kept in memory and ends with
+    /// the process
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<OsString>,
     /// Settings file; `glintcast check-config` lists the keys

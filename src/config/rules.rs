@@ -61,6 +61,12 @@ const RULES: &[(&str, Rule)] = &[
     ("log.level", Rule::Text(level)),
     ("log.format", Rule::Word(&["text", "json"])),
     ("data.dir", Rule::Any),
+    ("data.durability", Rule::Word(&["fsync", "os"])),
+    ("data.segment_bytes", Rule::Whole(65_536, 4_294_967_296)),
+    ("data.retain_bytes", Rule::Whole(0, 1_099_511_627_776_000)),
+    ("data.retain_events", Rule::Whole(0, 1_000_000_000_000)),
+    ("data.retain_hours", Rule::Whole(0, 1_000_000)),
+    ("data.damaged", Rule::Word(&["refuse", "quarantine"])),
 ];
 
 /// Pairs of keys of which the first may not be larger than the second, and why.

@@ -150,9 +150,41 @@ pub enum LogFormat {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSettings {
-    /// Directory for durable data; none keeps everything in memory.
+    /// Directory for the log; none keeps everything in memory.
     #[serde(deserialize_with = "directory")]
     pub dir: Option<PathBuf>,
+    /// What an acknowledgement means.
+    pub durability: LogDurability,
+    /// Size of a file of the log.
+    pub segment_bytes: u64,
+    /// Bytes kept; 0 is everything.
+    pub retain_bytes: u64,
+    /// Events kept; 0 is everything.
+    pub retain_events: u64,
+    /// Hours kept; 0 is everything.
+    pub retain_hours: u64,
+    /// What to do with damage.
+    pub damaged: Damaged,
+}
+
+/// What an acknowledgement means where there is a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogDurability {
+    /// The disk has it.
+    Fsync,
+    /// The operating system has it.
+    Os,
+}
+
+/// What to do with damage in the middle of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Damaged {
+    /// Do not start.
+    Refuse,
+    /// Put it aside.
+    Quarantine,
 }
 
 impl BreathSettings {

@@ -15,6 +15,7 @@ use actors::hub::Hub;
 use actors::mail::Post;
 use actors::metrics::{Metrics, Stage};
 use actors::phase::StateCell;
+use actors::scribe::{Durability, Scribe};
 use actors::shard::ShardHandle;
 use actors::tail::Tail;
 use glint::{Draft, Refusal, RefusalKind, Zone};
@@ -60,6 +61,10 @@ impl Limits {
 pub struct Desk {
     /// Bounds.
     pub limits: Limits,
+    /// What an acknowledgement means.
+    pub durability: Durability,
+    /// Where events are kept, if they are.
+    pub scribe: Option<Scribe>,
     /// Where glints go.
     pub emitter: Post<Emitter>,
     /// Who is connected.

@@ -12,9 +12,6 @@ use super::desk::{Desk, Worker};
 use super::intake;
 use super::problem::{self, compatible, problem};
 
-/// How safely an accepted glint is kept: until the process ends.
-pub const DURABILITY: &str = "memory";
-
 /// Refusals that a problem document lists one by one.
 const LISTED_REFUSALS: usize = 100;
 
@@ -70,7 +67,7 @@ async fn take_legacy(
                 .display("cursor", item.offset);
         }
         object
-            .text("durability", DURABILITY)
+            .text("durability", desk.durability.as_str())
             .flag("replayed", receipt.replayed);
     });
     Ok(answer)
@@ -206,7 +203,7 @@ fn answer(
                 .count("refused", refused as u64);
         }
         object
-            .text("durability", DURABILITY)
+            .text("durability", desk.durability.as_str())
             .count("listeners", desk.metrics.open_streams());
         object.flag("replayed", receipt.is_some_and(|receipt| receipt.replayed));
         if dry_run {

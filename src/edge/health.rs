@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actors::hub::TakeCensus;
+use actors::scribe::Scribe;
 use glint::json::object;
 use prometheus::TextEncoder;
 
@@ -17,7 +18,9 @@ pub async fn alive() -> HttpResponse {
 /// `GET /readyz`: the process takes work. 503 while it is stopping, or when an office does not answer.
 pub async fn ready(worker: Worker) -> HttpResponse {
     let desk = worker.desk();
+    let fault = desk.scribe.as_ref().and_then(Scribe::fault);
     let reason = match desk.is_draining() {
+        _ if fault.is_some() => Some("ledger_failed"),
         true => Some("draining"),
         false => desk
             .hub
@@ -33,6 +36,9 @@ pub async fn ready(worker: Worker) -> HttpResponse {
         }
         Some(reason) => {
             object.text("status", "not ready").text("reason", reason);
+            if let Some(fault) = &fault {
+                object.text("detail", fault);
+            }
         }
     });
     let mut response = match reason {

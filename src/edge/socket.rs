@@ -24,7 +24,6 @@ use wire::{Control, Form, glyph};
 
 use super::body::StreamBody;
 use super::desk::Worker;
-use super::glints::DURABILITY;
 use super::negotiate::SUBPROTOCOLS;
 use super::problem::problem;
 
@@ -274,7 +273,7 @@ impl Peer {
                             .text("event", "receipt")
                             .text("id", &item.id)
                             .display("cursor", item.offset);
-                        object.text("durability", DURABILITY);
+                        object.text("durability", self.worker.desk().durability.as_str());
                     });
                     self.line.say(&Control::Answer(&line));
                 }

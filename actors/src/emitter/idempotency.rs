@@ -29,6 +29,12 @@ impl Key {
         }
         Ok(Key(text.into()))
     }
+
+    /// Returns the text of the key.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// How long keys are remembered: until either bound is met.

@@ -27,6 +27,10 @@ fn emitter() -> Emitter {
     )
 }
 
+fn accept(emitter: &mut Emitter, offer: Offer) -> Result<Receipt, Refusal> {
+    emitter.accept(offer).map(|placed| placed.receipt)
+}
+
 fn offer(texts: &[&str], key: Option<&str>) -> Offer {
     let read = |text: &&str| Draft::read(text.as_bytes(), 1024, Uuid::nil()).expect("a glint");
     Offer {
@@ -52,13 +56,16 @@ fn beat(name: Name) -> Announce {
 fn every_event_gets_the_next_place_and_heartbeats_share_one() {
     let mut emitter = emitter();
     assert_eq!(
-        seqs(&emitter.accept(offer(&["{}", "{}"], None)).unwrap()),
+        seqs(&accept(&mut emitter, offer(&["{}", "{}"], None)).unwrap()),
         [1, 2]
     );
     emitter.announce(beat(Name::Heartbeat));
     emitter.announce(beat(Name::PhaseUpdate));
     emitter.announce(beat(Name::Heartbeat));
-    assert_eq!(seqs(&emitter.accept(offer(&["{}"], None)).unwrap()), [4]);
+    assert_eq!(
+        seqs(&accept(&mut emitter, offer(&["{}"], None)).unwrap()),
+        [4]
+    );
     let feed = emitter.tail.feed(0, 99).events;
     let places: Vec<_> = feed
         .iter()
@@ -70,8 +77,8 @@ fn every_event_gets_the_next_place_and_heartbeats_share_one() {
 #[test]
 fn the_same_key_with_the_same_content_gets_the_first_receipt() {
     let mut emitter = emitter();
-    let first = emitter.accept(offer(&["{\"a\":1}"], Some("k"))).unwrap();
-    let again = emitter.accept(offer(&["{\"a\": 1}"], Some("k"))).unwrap();
+    let first = accept(&mut emitter, offer(&["{\"a\":1}"], Some("k"))).unwrap();
+    let again = accept(&mut emitter, offer(&["{\"a\": 1}"], Some("k"))).unwrap();
     assert!(again.replayed && !first.replayed);
     assert_eq!(again.items, first.items);
     assert!(
@@ -82,7 +89,7 @@ fn the_same_key_with_the_same_content_gets_the_first_receipt() {
 #[test]
 fn the_same_key_with_other_content_is_a_conflict() {
     let mut emitter = emitter();
-    emitter.accept(offer(&["{\"a\":1}"], Some("k"))).unwrap();
+    accept(&mut emitter, offer(&["{\"a\":1}"], Some("k"))).unwrap();
     let err = emitter
         .accept(offer(&["{\"a\":2}"], Some("k")))
         .unwrap_err();
@@ -119,7 +126,7 @@ fn a_repeated_id_is_noticed_and_never_dropped() {
 fn a_closed_emitter_takes_nothing_from_outside() {
     let mut emitter = emitter();
     emitter.closed = true;
-    let err = emitter.accept(offer(&["{}"], None)).unwrap_err();
+    let err = accept(&mut emitter, offer(&["{}"], None)).unwrap_err();
     assert_eq!(
         (err.kind, err.retry_after_seconds),
         (RefusalKind::Unavailable, Some(DRAIN_RETRY_SECONDS))
@@ -208,7 +215,7 @@ async fn an_offer_that_is_refused_leaves_nothing() {
 #[test]
 fn a_receipt_is_remembered_for_as_long_and_as_many_as_the_window_says() {
     let mut emitter = emitter();
-    let ask = |emitter: &mut Emitter, key| emitter.accept(offer(&["{}"], Some(key))).unwrap();
+    let ask = |emitter: &mut Emitter, key| accept(emitter, offer(&["{}"], Some(key))).unwrap();
     let first = ask(&mut emitter, "a");
     ask(&mut emitter, "b");
     assert_eq!(ask(&mut emitter, "a").items, first.items);

@@ -12,7 +12,7 @@ use wire::Rendering;
 
 use super::Settings;
 use super::lanes::Lanes;
-use super::slots::Slot;
+use super::slots::{Fetch, Slot};
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Stage};
 use crate::phase::StateCell;
@@ -42,6 +42,8 @@ pub(super) struct Core {
     pub(super) sids: u64,
     /// Slots to be woken, in the order in which they waited.
     pub(super) to_wake: VecDeque<usize>,
+    /// A page of history that the slot which was read last wants from disk.
+    pub(super) wanted: Option<Fetch>,
     /// Whether somebody is waking them.
     pub(super) pumping: bool,
     /// The newest stored event that the lanes have seen.
@@ -72,6 +74,7 @@ impl Core {
             serial: 0,
             sids: settings.worker << SID_BITS_PER_WORKER,
             to_wake: VecDeque::new(),
+            wanted: None,
             pumping: false,
             head: tail.head().seq,
             farewells: None,

@@ -1,16 +1,22 @@
 //! One stream: what it has had, what it gets next.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use glint::{Refusal, Topic, Zone};
+use glint::{Event, Refusal, Topic, Zone};
 use lane::{Cursor, Join, Read};
+use ledger::LedgerError;
 use sieve::View;
 use wire::{Control, Form, Hello, Rendering, sid_of_topic};
 
 use super::core::Core;
 use super::lanes::Numbering;
 use super::{Request, Slow, start};
+use crate::scribe::Archive;
 use crate::tail::History;
 
 /// Events of history looked at in one turn.
@@ -24,6 +30,27 @@ const MAX_ASIDE_BYTES: usize = 64 * 1024;
 const CLOSE_NORMAL: u16 = 1000;
 /// WebSocket close code "try again later" (registered value).
 const CLOSE_TRY_LATER: u16 = 1013;
+
+/// WebSocket close code "internal error".
+const CLOSE_FAILED: u16 = 1011;
+
+/// A page that a slot wants from the archive.
+#[derive(Debug)]
+pub(super) struct Fetch {
+    archive: Archive,
+    id: usize,
+    serial: u64,
+    after: u64,
+    until: u64,
+}
+
+impl Fetch {
+    /// Reads the page, and brings it to the slot.
+    pub(super) async fn run(self, core: Rc<RefCell<Core>>) {
+        let page = self.archive.page(self.after, self.until, REPLAY_PAGE).await;
+        core.borrow_mut().fetched(self.id, self.serial, page);
+    }
+}
 
 /// One stream.
 #[derive(Debug)]
@@ -53,6 +80,10 @@ pub(super) struct Slot {
     pub(super) seen: u64,
     /// Events that it may still get.
     left: u64,
+    /// History that was read from disk and is not sent yet.
+    page: VecDeque<Arc<Event>>,
+    /// Whether more of it is on its way.
+    pub(super) fetching: bool,
     /// Whether it has left a lane and not come to one since: what is not stored was not sent meanwhile.
     lapsed: bool,
 }
@@ -122,6 +153,8 @@ impl Core {
             stage,
             seen: start.seen,
             left: limit.unwrap_or(u64::MAX),
+            page: VecDeque::new(),
+            fetching: false,
             lapsed: false,
             view,
         };
@@ -265,6 +298,8 @@ impl Core {
         slot.waker = Some(waker.clone());
         match slot.stage {
             Stage::Live { lane, .. } => self.park(id, lane),
+            // It is woken when the page is there.
+            Stage::Replay(_) if slot.fetching => {}
             // Nothing matched in this turn: go on when others had theirs.
             Stage::Replay(_) => waker.wake_by_ref(),
         }
@@ -326,6 +361,12 @@ impl Core {
         out: &mut Vec<u8>,
     ) -> bool {
         let slot = &mut self.slots[id];
+        if !slot.page.is_empty() {
+            let mut page = std::mem::take(&mut slot.page);
+            self.spell(id, numbering, &mut page, max_bytes, out);
+            self.slots[id].page = page;
+            return true;
+        }
         let until = self.head.min(slot.until);
         match self.tail.history(slot.seen, until, REPLAY_PAGE) {
             History::Head if slot.until <= self.head => {
@@ -341,25 +382,79 @@ impl Core {
             History::Events(_) if slot.lapsed && slot.slow == Slow::Conflate => {
                 self.conflate(id, numbering, out)
             }
+            History::Archived => {
+                self.want(id, until);
+                false
+            }
             History::Events(events) => {
-                let mut frames = 0;
-                for event in events {
-                    if out.len() >= max_bytes || slot.left == 0 {
-                        break;
-                    }
-                    slot.seen = event.offset.seq;
-                    if slot.view.matches(&event) {
-                        let place = numbering.place(&event, frames);
-                        Rendering::new(&event, self.settings.zone).push(slot.form, place, out);
-                        frames += 1;
-                        slot.take(1);
-                    }
-                }
-                slot.stage = Stage::Replay(numbering.after(frames));
-                self.deliveries += frames;
+                self.spell(id, numbering, &mut events.into(), max_bytes, out);
                 true
             }
         }
+    }
+
+    /// Spells events of history for as long as there is room; the rest stays in `events`.
+    fn spell(
+        &mut self,
+        id: usize,
+        numbering: Numbering,
+        events: &mut VecDeque<Arc<Event>>,
+        max_bytes: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let slot = &mut self.slots[id];
+        let mut frames = 0;
+        while out.len() < max_bytes && slot.left > 0 {
+            let Some(event) = events.pop_front() else {
+                break;
+            };
+            slot.seen = event.offset.seq;
+            if slot.view.matches(&event) {
+                let place = numbering.place(&event, frames);
+                Rendering::new(&event, self.settings.zone).push(slot.form, place, out);
+                frames += 1;
+                slot.take(1);
+            }
+        }
+        slot.stage = Stage::Replay(numbering.after(frames));
+        self.deliveries += frames;
+    }
+
+    /// Asks for the next page of a slot from the archive.
+    fn want(&mut self, id: usize, until: u64) {
+        let Some(archive) = self.tail.archive().cloned() else {
+            return;
+        };
+        let slot = &mut self.slots[id];
+        if !std::mem::replace(&mut slot.fetching, true) {
+            let (serial, after) = (slot.serial, slot.seen);
+            self.wanted = Some(Fetch {
+                archive,
+                id,
+                serial,
+                after,
+                until,
+            });
+        }
+    }
+
+    /// Takes a page from the archive for the slot that asked for it, if that is still there.
+    pub(super) fn fetched(&mut self, id: usize, serial: u64, page: Result<History, LedgerError>) {
+        let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.serial == serial) else {
+            return;
+        };
+        slot.fetching = false;
+        match page {
+            Ok(History::Events(events)) if !events.is_empty() => slot.page = events.into(),
+            // It went meanwhile: the next look says so.
+            Ok(History::Gone { .. }) => {}
+            Ok(_) => return self.hang_up(id, serial, "history_unreadable", CLOSE_FAILED),
+            Err(err) => {
+                tracing::error!(%err, "history cannot be read; a stream ends without it");
+                return self.hang_up(id, serial, "history_unreadable", CLOSE_FAILED);
+            }
+        }
+        self.wake_one(id);
     }
 
     /// Tells a slot that what comes next for it up to `floor` is gone, and takes it there.

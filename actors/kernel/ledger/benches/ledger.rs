@@ -1,5 +1,10 @@
 //! What an acknowledgement costs, beside what the disk asks for at least.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a bench that cannot run has nothing to measure"
+)]
+
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -1,5 +1,7 @@
 //! The log against a list, under random appends, commits, crashes, starts and retention.
 
+#![expect(clippy::expect_used, reason = "what fails here is a failed promise")]
+
 use std::sync::Arc;
 
 use ledger::testing::FaultyDisk;

@@ -1,5 +1,7 @@
 //! What a log promises, on a disk that fails.
 
+#![expect(clippy::expect_used, reason = "what fails here is a failed promise")]
+
 use std::io::ErrorKind;
 use std::sync::Arc;
 

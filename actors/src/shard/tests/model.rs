@@ -197,6 +197,7 @@ impl World {
         {
             History::Events(events) => self.log.extend(events),
             History::Head => {}
+            History::Archived => unreachable!("nothing is on disk here"),
             History::Gone { floor } => panic!("the model missed what is before {floor}"),
         }
     }
