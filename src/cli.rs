@@ -8,6 +8,7 @@
 //! - `serve`: `serve` and `check-config`.
 //! - `publish`: JSON lines into a broker.
 //! - `tail`: events out of a broker.
+//! - `log`: `verify` and `replay`, on a log without a broker.
 //! - `filter`: `gs1` and `glyph`, from standard input to standard output.
 //! - `http`, `lines`, `out`, `pace`: what the verbs share.
 
@@ -15,6 +16,7 @@ mod args;
 mod filter;
 mod http;
 mod lines;
+mod log;
 mod out;
 mod pace;
 mod publish;
@@ -64,6 +66,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Verb::CheckConfig(args) => serve::check_config(&args),
         Verb::Publish(args) => publish::run(&args),
         Verb::Tail(args) => tail::run(&args),
+        Verb::Verify(args) => log::verify(&args),
+        Verb::Replay(args) => log::replay(&args),
         Verb::Gs1(Gs1Verb::Encode { binary }) => filter::gs1::encode(binary),
         Verb::Gs1(Gs1Verb::Decode { lenient }) => filter::gs1::decode(lenient),
         Verb::Glyph(verb) => filter::glyph::run(&verb),

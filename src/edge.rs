@@ -6,6 +6,7 @@
 //! - [`routes`]: the table of addresses.
 //! - [`glints`], [`batch`], [`cloud`]: glints in.
 //! - [`streams`], [`negotiate`], [`body`], [`socket`]: streams out.
+//! - [`history`]: the past in pages.
 //! - [`state`]: the addresses that existing dashboards poll.
 //! - [`health`]: what operators look at.
 //! - [`cors`], [`intake`], [`problem`]: what all of them need.
@@ -18,6 +19,7 @@ pub mod cors;
 pub mod desk;
 pub mod glints;
 pub mod health;
+pub mod history;
 pub mod intake;
 pub mod negotiate;
 pub mod page;

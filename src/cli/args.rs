@@ -18,7 +18,8 @@ Exit codes:
   0   all went well
   1   something failed, or some of the input was refused
   64  the command line or the settings are wrong; nothing was started
-  70  an error in the program itself; please report it";
+  70  an error in the program itself; please report it
+  74  the log on disk cannot be written or read";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -53,6 +54,19 @@ Examples:
   glintcast tail http://broker:5056 --topics glints,state
 
 A connection that breaks is made again, from the last event seen. Ctrl-C ends it.";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  glintcast verify /var/lib/glintcast
+
+The exit code is 0 when everything is good, and 1 when something is not.";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  glintcast replay /var/lib/glintcast --from 2026-01-01T06:00:00Z
+  glintcast replay /var/lib/glintcast | jq -c .data
+
+Each line is an event as `glintcast tail --json` prints it.";
 
 const GS1_ENCODE_EXAMPLES: &str = r#"Examples:
   echo '{"sid":1,"seq":2,"kind":"doc","payload":"{a=1}","crc":true}' | glintcast gs1 encode
@@ -107,6 +121,12 @@ pub(super) enum Verb {
     /// Watch what a broker sends
     #[command(after_help = TAIL_EXAMPLES)]
     Tail(TailArgs),
+    /// Check every checksum of a log on disk, and the chain over all of it
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
+    /// Print the events of a log on disk
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayArgs),
     /// Turn JSON lines into GS1 frames and back, from standard input to standard output
     #[command(subcommand, disable_help_subcommand = true)]
     Gs1(Gs1Verb),
@@ -184,6 +204,28 @@ pub(super) struct CheckArgs {
     /// Settings file to check, together with the environment
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// Data directory of a broker; it may be running
+    #[arg(value_name = "DIR")]
+    pub(super) dir: PathBuf,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// Data directory of a broker; it may be running
+    #[arg(value_name = "DIR")]
+    pub(super) dir: PathBuf,
+    /// Where to begin: earliest, after a cursor, or at an instant [default: earliest]
+    #[arg(long, value_name = "PLACE")]
+    pub(super) from: Option<String>,
+    /// Where to end: with a cursor, or before an instant [default: the end]
+    #[arg(long, value_name = "PLACE")]
+    pub(super) to: Option<String>,
 }
 
 /// Arguments of `publish`.

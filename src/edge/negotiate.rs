@@ -194,10 +194,18 @@ fn from(headers: &HeaderMap, parameters: &Parameters) -> Result<From, Refusal> {
             id.parse().unwrap_or(Offset { epoch: 0, seq: 0 }),
         ));
     }
-    match parameters.from.as_deref() {
-        None | Some("now") => Ok(From::Now),
-        Some("earliest") => Ok(From::Earliest),
-        Some(text) => {
+    parameters.from.as_deref().map_or(Ok(From::Now), place)
+}
+
+/// Reads where to begin.
+///
+/// # Errors
+/// `from_malformed`.
+pub fn place(text: &str) -> Result<From, Refusal> {
+    match text {
+        "now" => Ok(From::Now),
+        "earliest" => Ok(From::Earliest),
+        _ => {
             let last = || text.strip_prefix('-')?.parse().ok().map(From::Last);
             let after = || text.parse().ok().map(From::After);
             let since = || text.parse().ok().map(From::Since);

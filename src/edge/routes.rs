@@ -5,7 +5,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
-use super::{glints, health, page, state, streams};
+use super::{glints, health, history, page, state, streams};
 
 /// An address that is read: its path and what answers.
 type Read = (&'static str, fn() -> Route);
@@ -41,7 +41,12 @@ pub fn configure(config: &mut ServiceConfig) {
     config.service(resource("/metrics", "GET, OPTIONS").route(metrics));
     config
         .service(resource("/stream/glint", "OPTIONS, POST").route(web::post().to(glints::legacy)));
-    config.service(resource("/glints", "OPTIONS, POST").route(web::post().to(glints::publish)));
+    config.service(
+        resource("/glints", "GET, HEAD, OPTIONS, POST")
+            .route(web::get().to(history::page))
+            .route(web::head().to(history::page))
+            .route(web::post().to(glints::publish)),
+    );
 }
 
 /// Makes an address that names its methods to whoever asks, or comes with another.

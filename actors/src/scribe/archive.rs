@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use glint::{Event, Stamp};
+use glint::{Event, Offset, Stamp};
 use ledger::{LedgerError, Page, Reader};
 use tokio::sync::Semaphore;
 
@@ -28,6 +28,29 @@ impl Archive {
         Archive {
             reader,
             turns: Arc::new(Semaphore::new(READERS)),
+        }
+    }
+
+    /// Returns up to `max_events` events after `after`, none after `until`, on this thread: for programs that do nothing
+    /// else.
+    ///
+    /// # Errors
+    /// Those of the disk, and damage.
+    pub fn page_now(
+        &self,
+        after: u64,
+        until: u64,
+        max_events: usize,
+    ) -> Result<History, LedgerError> {
+        read_page(&self.reader, after, until, max_events)
+    }
+
+    /// Returns the place of the last event in it.
+    #[must_use]
+    pub fn head(&self) -> Offset {
+        Offset {
+            epoch: self.reader.epoch(),
+            seq: self.reader.last_seq(),
         }
     }
 

@@ -110,3 +110,36 @@ fn rewind(count: u64, view: &View, head: u64, tail: &Tail) -> u64 {
         _ => tail.floor().seq,
     }
 }
+
+/// The part of history that a bounded read covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// The stored event before the first one.
+    pub seen: u64,
+    /// The last stored event.
+    pub until: u64,
+    /// What was asked for and cannot be had: from, to and why.
+    pub gap: Option<(Offset, Offset, &'static str)>,
+}
+
+impl Tail {
+    /// Finds the part of history from `from` to `to`, at most up to now.
+    ///
+    /// # Errors
+    /// `to_malformed`, when the end is not in the past of this broker.
+    pub fn reach(
+        &self,
+        from: From,
+        to: Option<To>,
+        view: &View,
+        now: Stamp,
+    ) -> Result<Reach, Refusal> {
+        let head = self.head().seq;
+        let until = to
+            .map(|to| resolve_end(to, head, self, now))
+            .transpose()?
+            .unwrap_or(head);
+        let Start { seen, gap } = resolve(from, view, head, self);
+        Ok(Reach { seen, until, gap })
+    }
+}

@@ -1,12 +1,13 @@
 //! Reads what was committed, beside the writer and from any thread.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
-use crate::disk::DiskFile;
+use crate::disk::{Disk, DiskFile};
 use crate::error::LedgerError;
 use crate::format::{GROUP_HEADER, GroupHeader, RecordRef, read_body};
 use crate::segment::{self, damaged};
-use crate::writer::{Segment, Shared, lock};
+use crate::writer::{Catalog, Segment, Shared, lock};
 
 /// Bytes read at once.
 const CHUNK: usize = 64 * 1024;
@@ -34,6 +35,55 @@ pub struct Reader {
 impl Reader {
     pub(crate) fn new(shared: Shared) -> Reader {
         Reader { shared }
+    }
+
+    /// Opens a log that nobody writes, or a still picture of one that somebody does. Nothing is changed: what is torn or
+    /// damaged is not read, and neither is what comes after it.
+    ///
+    /// # Errors
+    /// Those of the disk, and a log whose segments do not follow each other.
+    pub fn open(disk: &dyn Disk) -> Result<Reader, LedgerError> {
+        let names = disk
+            .list()
+            .map_err(LedgerError::disk("listing", "the directory"))?;
+        let mut firsts: Vec<u64> = names
+            .iter()
+            .filter_map(|name| segment::first_seq_of(name))
+            .collect();
+        firsts.sort_unstable();
+        let mut catalog = Catalog {
+            epoch: 0,
+            floor: firsts.first().map_or(0, |first| first - 1),
+            segments: VecDeque::new(),
+        };
+        for first in firsts {
+            let name = segment::name(first);
+            let file = disk
+                .open(&name)
+                .map_err(LedgerError::disk("opening", &name))?;
+            let scan = segment::scan(&file, &name)?;
+            let expected = catalog
+                .segments
+                .back()
+                .map_or(first, |segment: &Segment| segment.index.last_seq + 1);
+            if first != expected {
+                return Err(LedgerError::Hole {
+                    file: name,
+                    found: first,
+                    expected,
+                });
+            }
+            catalog.epoch = scan.header.epoch;
+            let is_whole = scan.fault.is_none();
+            catalog.segments.push_back(Segment {
+                index: scan.index,
+                file,
+            });
+            if !is_whole {
+                break;
+            }
+        }
+        Ok(Reader::new(Arc::new(Mutex::new(catalog))))
     }
 
     /// Returns the life of the log.

@@ -255,9 +255,7 @@ fn a_missing_segment_is_a_hole_and_no_silence() {
     for _ in 0..40 {
         put(&mut writer, 1).unwrap();
     }
-    let mut names = ledger::Disk::list(&disk).unwrap();
-    names.retain(|name| name.ends_with(".log"));
-    names.sort();
+    let names = segment_names(&disk);
     assert!(names.len() > 3);
     ledger::Disk::remove(&disk, &names[1]).unwrap();
     assert_eq!(
@@ -392,6 +390,28 @@ fn a_reader_beside_the_writer_sees_only_what_is_there_and_in_order() {
         put(&mut writer, 2).unwrap();
     }
     reading.join().expect("the reader was content");
+}
+
+#[test]
+fn a_log_can_be_read_without_being_opened_for_writing() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, small()).unwrap();
+    for _ in 0..40 {
+        put(&mut writer, 1).unwrap();
+    }
+    let name = segment_names(&disk).pop().unwrap();
+    let mut bytes = disk.read(&name);
+    bytes.extend_from_slice(b"torn");
+    disk.put(&name, bytes.clone());
+    assert_eq!(all(&Reader::open(&disk).unwrap()), through(40));
+    assert_eq!(disk.read(&name), bytes, "nothing was mended");
+}
+
+fn segment_names(disk: &FaultyDisk) -> Vec<String> {
+    let mut names = ledger::Disk::list(disk).expect("a list");
+    names.retain(|name| name.ends_with(".log"));
+    names.sort();
+    names
 }
 
 #[test]
