@@ -13,7 +13,7 @@ use std::time::Duration;
 use actix::Actor as _;
 use actix_web::rt::System;
 use actors::clock::Clock;
-use actors::emitter::{Emitter, Window};
+use actors::emitter::{Emitter, Shares, Window};
 use actors::hub::Hub;
 use actors::mail::{Bound, Post};
 use actors::metrics::Metrics;
@@ -182,6 +182,11 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
         limits: limits(settings),
         durability,
         scribe,
+        shares: Shares::new(
+            settings.publish.queue_offers,
+            clock.clone(),
+            metrics.over_share(),
+        ),
         zone: settings.breath.zone,
         draining: AtomicBool::new(false),
         emitter,

@@ -11,6 +11,7 @@
 
 mod counts;
 mod idempotency;
+mod shares;
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -22,6 +23,7 @@ use glint::{Draft, Event, Name, Offset, Refusal, RefusalKind, Stamp, Topic};
 pub use self::counts::{Counts, CountsHandle, MAX_WORDS};
 pub use self::idempotency::{Key, Window};
 use self::idempotency::{Memory, Recall};
+pub use self::shares::{InFlight, Shares};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;

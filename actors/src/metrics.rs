@@ -43,6 +43,7 @@ pub struct Metrics {
     pub(crate) mail_refused: IntCounterVec,
     pub(crate) glints: IntCounter,
     pub(crate) replayed_receipts: IntCounter,
+    pub(crate) over_share: IntCounter,
     pub(crate) idempotency_keys: IntGauge,
     pub(crate) tail_events: IntGauge,
     pub(crate) tail_bytes: IntGauge,
@@ -100,6 +101,10 @@ impl Metrics {
                 "emitter_replayed_receipts_total",
                 "Publishes answered with an earlier receipt.",
             )?,
+            over_share: maker.counter(
+                "emitter_over_share_total",
+                "Publishes refused as their source had more than its share in flight.",
+            )?,
             idempotency_keys: maker
                 .gauge("emitter_idempotency_keys", "Idempotency keys remembered.")?,
             tail_events: maker.gauge("tail_events", "Events of history held in memory.")?,
@@ -127,6 +132,12 @@ impl Metrics {
             ledger_floor: maker
                 .gauge("ledger_floor", "The last event that the log has forgotten.")?,
         })
+    }
+
+    /// Returns the counter of publishes that were refused for their source's share.
+    #[must_use]
+    pub fn over_share(&self) -> IntCounter {
+        self.over_share.clone()
     }
 
     /// Returns the histogram of a stage.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpRequest, error};
 use actors::clock::Clock;
-use actors::emitter::{CountsHandle, Emitter, Offer, Receipt};
+use actors::emitter::{CountsHandle, Emitter, Offer, Receipt, Shares};
 use actors::hub::Hub;
 use actors::mail::Post;
 use actors::metrics::{Metrics, Stage};
@@ -65,6 +65,8 @@ pub struct Desk {
     pub durability: Durability,
     /// Where events are kept, if they are.
     pub scribe: Option<Scribe>,
+    /// How the way there is shared.
+    pub shares: Shares,
     /// Where glints go.
     pub emitter: Post<Emitter>,
     /// Who is connected.
@@ -103,9 +105,18 @@ impl Desk {
     /// # Errors
     /// As the emitter refuses, and when it is full or late.
     pub async fn offer(&self, offer: Offer) -> Result<Receipt, Refusal> {
+        let source = offer
+            .drafts
+            .first()
+            .and_then(|draft| draft.source.as_deref());
+        let _in_flight = self.shares.enter(source)?;
         let started = self.clock.instant();
         let weight = offer.weight_bytes();
-        let receipt = self.emitter.ask(offer, weight).await?;
+        let receipt = self.emitter.ask(offer, weight).await;
+        let receipt = receipt.map_err(|refusal| match refusal.kind {
+            RefusalKind::Busy => refusal.retry_after(self.shares.retry_after_seconds()),
+            _ => refusal,
+        })?;
         self.admit_seconds
             .observe(self.clock.instant().duration_since(started).as_secs_f64());
         receipt
