@@ -82,3 +82,36 @@ fn append_without_sync(bencher: Bencher<'_, '_>, group: usize) {
     });
     let _ = std::fs::remove_dir_all(&dir);
 }
+
+/// A place by number and one by time in a log of ten million records (2.5 GB while it runs).
+#[divan::bench(args = ["number", "time"], sample_count = 100, sample_size = 1)]
+fn seek_in_ten_million(bencher: Bencher<'_, '_>, by: &str) {
+    const RECORDS: u64 = 10_000_000;
+    const GROUP: usize = 1000;
+    let dir = dir("seek");
+    let disk = StdDisk::open(&dir).expect("a disk");
+    let (mut writer, _) = Writer::open(Arc::new(disk), Options::default(), 1).expect("a log");
+    for group in 0..RECORDS / GROUP as u64 {
+        let stamp = (group * GROUP as u64) as i64;
+        let record = |nth: usize| Record {
+            stamp: stamp + nth as i64,
+            topic: 0,
+            topic_seq: 1,
+            payload: &PAYLOAD,
+        };
+        let records: Vec<Record<'_>> = (0..GROUP).map(record).collect();
+        writer.append(&records, 1).expect("appended");
+        writer.commit(false).expect("committed");
+    }
+    let reader = writer.reader();
+    let mut place = 1;
+    bencher.bench_local(|| {
+        // A stride that is prime to the length visits the log all over.
+        place = (place + 7_368_787) % RECORDS;
+        match by {
+            "number" => drop(reader.read(place, u64::MAX, 1, 1).expect("readable")),
+            _ => drop(reader.last_before(place as i64).expect("readable")),
+        }
+    });
+    let _ = std::fs::remove_dir_all(&dir);
+}
