@@ -425,8 +425,8 @@ fn other_methods_are_told_which_there_are() {
         ("DELETE", "/stream/status", "GET, HEAD, OPTIONS"),
         ("PUT", "/stream/test", "GET, HEAD, OPTIONS"),
         ("GET", "/stream/glint", "OPTIONS, POST"),
-        ("PATCH", "/glints", "OPTIONS, POST"),
-        ("HEAD", "/glints", "OPTIONS, POST"),
+        ("PATCH", "/glints", "GET, HEAD, OPTIONS, POST"),
+        ("HEAD", "/stream/glint", "OPTIONS, POST"),
     ] {
         let answer = broker.send(method, path, &[], b"");
         assert_eq!(answer.status(), 405, "{method} {path}");
