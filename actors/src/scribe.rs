@@ -328,3 +328,6 @@ pub fn tell(recovery: &Recovery) {
         "the log is open"
     );
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use glint::{Name, Offset, Stamp};
+use ledger::testing::{Faults, FaultyDisk};
+use ledger::{Options, Page, Reader};
+use prometheus::Registry;
+
+use super::*;
+use crate::tail::{History, Limits};
+
+const NOW: i64 = 1_763_697_425_000_000;
+/// Far above what anything takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A scribe at work, and what its work shows in.
+struct Office {
+    disk: FaultyDisk,
+    scribe: Scribe,
+    tail: Tail,
+    warden: Warden,
+    reader: Reader,
+}
+
+fn office() -> Office {
+    let disk = FaultyDisk::default();
+    let (writer, _) = Writer::open(Arc::new(disk.clone()), Options::default(), NOW).expect("a log");
+    let metrics = Metrics::register(&Registry::new()).expect("metrics");
+    let limits = Limits {
+        events: 100,
+        bytes: 1 << 20,
+    };
+    let (epoch, reader) = (writer.epoch(), writer.reader());
+    let tail = Tail::over(
+        Some(Archive::new(reader.clone())),
+        epoch,
+        0,
+        limits,
+        metrics.clone(),
+    );
+    let warden = Warden::default();
+    let desk = Desk {
+        writer,
+        durability: Durability::Fsync,
+        tail: tail.clone(),
+        bells: Bells::default(),
+        clock: Clock::system(),
+        metrics,
+        warden: warden.clone(),
+    };
+    let scribe = Scribe::start(desk, 64).expect("a thread");
+    Office {
+        disk,
+        scribe,
+        tail,
+        warden,
+        reader,
+    }
+}
+
+impl Office {
+    fn event(&self, name: Name, seq: u64) -> Event {
+        Event {
+            name,
+            offset: Offset {
+                epoch: self.tail.epoch(),
+                seq,
+            },
+            topic_seq: seq,
+            stamp: Stamp(NOW + seq as i64),
+            id: Some(format!("e{seq}").into()),
+            repeats_id: false,
+            source: None,
+            phase: None,
+            text: "{}".into(),
+        }
+    }
+
+    fn glints(&self, seqs: std::ops::RangeInclusive<u64>) -> Vec<Event> {
+        seqs.map(|seq| self.event(Name::GlintEmission, seq))
+            .collect()
+    }
+
+    /// Names and places in the feed.
+    fn feed(&self) -> Vec<(Name, u64)> {
+        let events = self.tail.feed(0, 1000).events;
+        events
+            .iter()
+            .map(|event| (event.name, event.offset.seq))
+            .collect()
+    }
+
+    fn logged(&self) -> Vec<u64> {
+        seqs(&self.reader)
+    }
+}
+
+fn seqs(reader: &Reader) -> Vec<u64> {
+    match reader.read(0, u64::MAX, 1000, 1 << 20).expect("readable") {
+        Page::Records(records) => records.iter().map(|record| record.seq).collect(),
+        _ => Vec::new(),
+    }
+}
+
+async fn answer(wait: oneshot::Receiver<()>) -> bool {
+    let answer = tokio::time::timeout(PATIENCE, wait).await;
+    answer.expect("an answer in time").is_ok()
+}
+
+/// Has one offer kept and the next fail, and checks that nobody is told otherwise.
+async fn fails_on(faults: Faults, action: &str) {
+    let office = office();
+    let kept = office.scribe.submit(office.glints(1..=3), None).unwrap();
+    assert!(answer(kept).await);
+    office.disk.fail(faults);
+    let failed: Vec<_> = (4..=9)
+        .filter_map(|seq| office.scribe.submit(office.glints(seq..=seq), None).ok())
+        .collect();
+    assert!(!failed.is_empty());
+    for wait in failed {
+        assert!(!answer(wait).await, "nobody is told yes");
+    }
+    let fallen = tokio::time::timeout(PATIENCE, office.warden.fall()).await;
+    assert_eq!(fallen.expect("the warden hears"), OFFICE);
+    let fault = office.scribe.fault().expect("it says why");
+    assert!(fault.contains(action) && fault.contains(".log"), "{fault}");
+    let later = office.scribe.submit(office.glints(10..=10), None);
+    match later {
+        Err(refusal) => assert_eq!(refusal.code, "ledger_failed"),
+        Ok(wait) => assert!(!answer(wait).await, "the thread was on its way out"),
+    }
+    let glint = |seq| (Name::GlintEmission, seq);
+    assert_eq!(office.feed(), [glint(1), glint(2), glint(3)]);
+    assert_eq!(office.tail.head().seq, 3);
+    assert!(matches!(office.tail.history(3, u64::MAX, 9), History::Head));
+    assert_eq!(office.logged(), [1, 2, 3], "readers of the log see no more");
+    office.disk.crash(0);
+    let after = Reader::open(&office.disk).expect("a log");
+    assert_eq!(seqs(&after), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nobody_is_told_yes_and_nothing_more_is_seen() {
+    let faults = Faults {
+        sync: Some((0, ErrorKind::Other)),
+        ..Faults::default()
+    };
+    fails_on(faults, "sync").await;
+}
+
+#[tokio::test]
+async fn on_a_full_disk_nobody_is_told_yes_and_nothing_more_is_seen() {
+    for short in [0, 20, 100] {
+        let faults = Faults {
+            write: Some((0, ErrorKind::StorageFull)),
+            short,
+            ..Faults::default()
+        };
+        fails_on(faults, "writing").await;
+    }
+}
+
+#[tokio::test]
+async fn groups_keep_the_order_of_submission_heartbeats_included() {
+    let office = office();
+    let (mut expected, mut waits, mut seq) = (Vec::new(), Vec::new(), 0);
+    for turn in 0..40 {
+        let events = if turn % 3 == 1 {
+            vec![office.event(Name::Heartbeat, seq)]
+        } else {
+            let first = seq + 1;
+            seq += 1 + turn % 4;
+            office.glints(first..=seq)
+        };
+        expected.extend(events.iter().map(|event| (event.name, event.offset.seq)));
+        waits.push(office.scribe.submit(events, None).unwrap());
+    }
+    for wait in waits {
+        assert!(answer(wait).await);
+    }
+    assert_eq!(office.feed(), expected);
+    assert_eq!(office.logged(), (1..=seq).collect::<Vec<u64>>());
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_on_the_disk_when_the_machine_stops() {
+    let office = office();
+    for seq in 1..=20 {
+        let wait = office
+            .scribe
+            .submit(office.glints(seq..=seq), None)
+            .unwrap();
+        assert!(answer(wait).await);
+    }
+    office.disk.crash(0);
+    let restored = restore(&Reader::open(&office.disk).expect("a log"), 100, NOW).unwrap();
+    assert_eq!(restored.events, office.glints(1..=20));
+    assert_eq!(restored.last_seq, 20);
+}
