@@ -182,7 +182,7 @@ impl<S> Follower<S> {
     }
 }
 
-fn resumed<'c>(cursor: Option<&'c str>) -> Vec<(&'static str, &'c str)> {
+fn resumed(cursor: Option<&str>) -> Vec<(&'static str, &str)> {
     cursor.iter().map(|id| ("Last-Event-ID", *id)).collect()
 }
 
