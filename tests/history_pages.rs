@@ -97,6 +97,20 @@ fn a_page_keeps_to_its_filters_and_its_ends() {
         (0..GLINTS).filter(|n| n % 3 == 1).collect::<Vec<_>>()
     );
     assert_eq!(numbers(&page(&broker, "from=-2")), [GLINTS - 2, GLINTS - 1]);
+    // Memory holds 20 of them.
+    let last: Vec<u64> = (GLINTS - 100..GLINTS).collect();
+    assert_eq!(numbers(&page(&broker, "from=-100")), last);
+    let third = page(&broker, "from=-40&module=s0");
+    assert_eq!(numbers(&third).len(), 40);
+    let mut lines = broker.lines("/stream?from=-100&limit=100&topics=glints");
+    let heard: Vec<u64> = last
+        .iter()
+        .map(|_| count_at(&lines.next_named("glint_emission"), &["data", "n"]))
+        .collect();
+    assert_eq!(
+        heard, last,
+        "a stream begins there too, and goes on from disk to memory"
+    );
     let first = page(&broker, "limit=3");
     let fourth = text_at(&page(&broker, "limit=4"), &["next"]).to_owned();
     let after = text_at(&first, &["next"]);

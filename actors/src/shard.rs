@@ -33,7 +33,7 @@ use sieve::View;
 use wire::{Control, Form};
 
 pub use self::slow::Slow;
-pub use self::start::{From, Reach, To};
+pub use self::start::{From, Reach, To, settle};
 
 use self::core::Core;
 use crate::clock::Clock;

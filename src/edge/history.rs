@@ -2,10 +2,11 @@
 
 use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
-use actors::shard::From;
+use actors::shard::{self, From};
 use actors::tail::History;
 use glint::json::object;
 use glint::{Offset, Refusal, RefusalKind, Topic};
+use ledger::LedgerError;
 use serde::Deserialize;
 use sieve::{Ask, View};
 
@@ -70,6 +71,9 @@ async fn take(http: &HttpRequest, desk: &Desk) -> Result<String, Refusal> {
         .as_deref()
         .map_or(Ok(From::Earliest), negotiate::place)?;
     let to = parameters.to.as_deref().map(negotiate::to).transpose()?;
+    let from = shard::settle(from, &view, &desk.tail)
+        .await
+        .map_err(|err| unreadable(&err))?;
     let reach = desk.tail.reach(from, to, &view, desk.clock.now())?;
     let mut items: Vec<String> = Vec::new();
     let (mut seen, mut bytes, mut looked_at) = (reach.seen, 0, 0);
@@ -106,14 +110,15 @@ async fn read(desk: &Desk, after: u64, until: u64) -> Result<History, Refusal> {
     let (History::Archived, Some(archive)) = (&page, desk.tail.archive()) else {
         return Ok(page);
     };
-    archive.page(after, until, STRIDE).await.map_err(|err| {
-        tracing::error!(%err, "history cannot be read");
-        Refusal::new(
-            RefusalKind::Internal,
-            "history_unreadable",
-            "history cannot be read; look at the log of the broker",
-        )
-    })
+    let page = archive.page(after, until, STRIDE).await;
+    page.map_err(|err| unreadable(&err))
+}
+
+/// Says that the log cannot be read, and why only to the operator.
+pub(super) fn unreadable(err: &LedgerError) -> Refusal {
+    tracing::error!(%err, "history cannot be read");
+    let detail = "history cannot be read; look at the log of the broker";
+    Refusal::new(RefusalKind::Internal, "history_unreadable", detail)
 }
 
 fn answer(

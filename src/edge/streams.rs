@@ -7,21 +7,21 @@ use actix_web::http::header::{
 };
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use actors::shard::{From, Request, Seat};
+use actors::shard::{self, From, Request, Seat};
 use glint::{Offset, Refusal, RefusalKind};
 use wire::{Control, Form, Hello};
 
 use super::body::StreamBody;
 use super::desk::{Desk, Worker};
 use super::problem::problem;
-use super::{negotiate, socket};
+use super::{history, negotiate, socket};
 
 /// Tells nginx not to hold events back.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Opens a stream.
 pub async fn open(http: HttpRequest, payload: Payload, worker: Worker) -> HttpResponse {
-    let request = match negotiate::request(&http) {
+    let mut request = match negotiate::request(&http) {
         Ok(request) => request,
         Err(refusal) => return problem(&refusal, |_| {}),
     };
@@ -29,6 +29,11 @@ pub async fn open(http: HttpRequest, payload: Payload, worker: Worker) -> HttpRe
     if http.method() == Method::HEAD {
         return head(form).finish();
     }
+    let tail = &worker.desk().tail;
+    request.from = match shard::settle(request.from, &request.view, tail).await {
+        Ok(from) => from,
+        Err(err) => return problem(&history::unreadable(&err), |_| {}),
+    };
     match (worker.shard().attach(request.clone()), form.is_websocket()) {
         (Ok(seat), true) => socket::open(&http, payload, worker, seat, form),
         (Ok(seat), false) => stream(form, seat),

@@ -1,9 +1,13 @@
 //! Where a stream begins and ends.
 
-use glint::{Offset, Refusal, Stamp};
+use std::sync::Arc;
+
+use glint::{Event, Offset, Refusal, Stamp};
+use ledger::LedgerError;
 use sieve::View;
 
-use crate::tail::Tail;
+use crate::scribe::Archive;
+use crate::tail::{History, Tail};
 
 /// Where a subscriber wants to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +33,9 @@ pub enum To {
     /// With the last event that was taken before this instant.
     Before(Stamp),
 }
+
+/// Events of the archive looked at at once, on the way back.
+const STRIDE: u64 = 256;
 
 /// Where a stream really begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +116,54 @@ fn rewind(count: u64, view: &View, head: u64, tail: &Tail) -> u64 {
         Some(first) if last.len() == wanted => first.offset.seq - 1,
         _ => tail.floor().seq,
     }
+}
+
+/// Turns "the last so many" into a place, with the help of the archive where memory does not go back far enough.
+///
+/// Every other beginning stays as it is. This reads the disk, so it is done before a worker opens the stream.
+///
+/// # Errors
+/// Those of the disk, and damage.
+pub async fn settle(from: From, view: &View, tail: &Tail) -> Result<From, LedgerError> {
+    let (From::Last(count), Some(archive)) = (from, tail.archive()) else {
+        return Ok(from);
+    };
+    let wanted = usize::try_from(count).unwrap_or(usize::MAX);
+    let in_memory = tail.newest_that(wanted, |event| view.matches(event));
+    let mut left = wanted - in_memory.len();
+    if left == 0 {
+        return Ok(from);
+    }
+    let mut end = tail.memory_floor();
+    while left > 0 && end > archive.floor() {
+        let begin = end.saturating_sub(STRIDE).max(archive.floor());
+        let events = between(archive, begin, end).await?;
+        end = begin;
+        for event in events.iter().rev().filter(|event| view.matches(event)) {
+            end = event.offset.seq - 1;
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+        }
+        end = if left > 0 { begin } else { end };
+    }
+    let epoch = tail.epoch();
+    Ok(From::After(Offset { epoch, seq: end }))
+}
+
+/// Reads all events after `after` up to `until`, few as they are.
+async fn between(
+    archive: &Archive,
+    after: u64,
+    until: u64,
+) -> Result<Vec<Arc<Event>>, LedgerError> {
+    let (mut events, mut seen) = (Vec::new(), after);
+    while let History::Events(page) = archive.page(seen, until, STRIDE as usize).await? {
+        seen = page.last().map_or(until, |event| event.offset.seq);
+        events.extend(page);
+    }
+    Ok(events)
 }
 
 /// The part of history that a bounded read covers.
