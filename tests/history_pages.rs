@@ -102,7 +102,7 @@ fn a_page_keeps_to_its_filters_and_its_ends() {
     assert_eq!(numbers(&page(&broker, "from=-100")), last);
     let third = page(&broker, "from=-40&module=s0");
     assert_eq!(numbers(&third).len(), 40);
-    let mut lines = broker.lines("/stream?from=-100&limit=100&topics=glints");
+    let mut lines = broker.lines("?from=-100&limit=100&topics=glints");
     let heard: Vec<u64> = last
         .iter()
         .map(|_| count_at(&lines.next_named("glint_emission"), &["data", "n"]))
