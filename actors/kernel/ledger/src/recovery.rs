@@ -139,6 +139,10 @@ fn look(
         found.recovery.torn_bytes = len - at;
         found.recovery.torn_reason = Some(what);
     }
+    if let Some(from) = scan.last_group.filter(|_| is_last) {
+        segment::rewrite(&file, from, scan.index.bytes)
+            .map_err(LedgerError::disk("sync", &name))?;
+    }
     if !is_last {
         segment::store_index(disk, &scan.index);
         found.recovery.reindexed += 1;

@@ -217,6 +217,8 @@ pub struct Scan {
     pub index: Index,
     /// What comes after them, if something does: where, and what is wrong with it.
     pub fault: Option<(u64, &'static str)>,
+    /// Where the last good group begins.
+    pub last_group: Option<u64>,
     /// Bytes of the file.
     pub len: u64,
 }
@@ -233,10 +235,13 @@ pub fn scan(file: &Arc<dyn DiskFile>, name: &str) -> Result<Scan, LedgerError> {
     let header = SegmentHeader::decode(&head[..read]).map_err(|what| damaged(name, 0, what, 0))?;
     let mut index = Index::empty(&header);
     let mut buffer: Vec<u8> = Vec::new();
-    let mut fault = None;
+    let (mut fault, mut last_group) = (None, None);
     while index.bytes < len {
         match read_group(file, &mut buffer, &index, len).map_err(disk("reading"))? {
-            Ok((group, latest)) => index.note(&group, latest),
+            Ok((group, latest)) => {
+                last_group = Some(index.bytes);
+                index.note(&group, latest);
+            }
             Err(what) => {
                 fault = Some((index.bytes, what));
                 break;
@@ -247,6 +252,7 @@ pub fn scan(file: &Arc<dyn DiskFile>, name: &str) -> Result<Scan, LedgerError> {
         header,
         index,
         fault,
+        last_group,
         len,
     })
 }
@@ -289,6 +295,20 @@ fn read_group(
         Ok(()) => Ok(Ok((header, latest))),
         Err((_, what)) => Ok(Err(what)),
     }
+}
+
+/// Writes what lies between two places again, and syncs.
+///
+/// After a sync that failed the system may hold pages that read well and that it will never write, as it takes them for
+/// written. Written again, they are.
+///
+/// # Errors
+/// Those of the disk.
+pub fn rewrite(file: &Arc<dyn DiskFile>, from: u64, to: u64) -> std::io::Result<()> {
+    let mut bytes = vec![0; usize::try_from(to - from).unwrap_or(usize::MAX)];
+    let read = file.read_at(&mut bytes, from)?;
+    file.write_at(&bytes[..read], from)?;
+    file.sync()
 }
 
 pub(crate) fn damaged(file: &str, at: u64, what: &'static str, last_good: u64) -> LedgerError {

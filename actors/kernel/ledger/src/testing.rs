@@ -24,6 +24,8 @@ struct State {
 struct Bytes {
     now: Vec<u8>,
     synced: Vec<u8>,
+    /// What a failed sync left unwritten for good, unless it is written again.
+    forgotten: std::ops::Range<usize>,
 }
 
 /// What fails, counted from now on; each fault happens once.
@@ -56,6 +58,7 @@ impl FaultyDisk {
             let mut after = bytes.synced.clone();
             after.extend_from_slice(&tail);
             bytes.now.clone_from(&after);
+            bytes.forgotten = 0..0;
             bytes.synced = after;
         }
     }
@@ -76,6 +79,7 @@ impl FaultyDisk {
         let file = Arc::new(Mutex::new(Bytes {
             now: bytes.clone(),
             synced: bytes,
+            forgotten: 0..0,
         }));
         state.files.insert(name.to_owned(), file.clone());
         state.durable.insert(name.to_owned(), file);
@@ -179,6 +183,9 @@ impl DiskFile for FaultyFile {
             held.now.resize(end, 0);
         }
         held.now[at as usize..end].copy_from_slice(written);
+        if at as usize <= held.forgotten.start && end >= held.forgotten.end {
+            held.forgotten = 0..0;
+        }
         failed.map_or(Ok(()), |kind| Err(kind.into()))
     }
 
@@ -189,11 +196,21 @@ impl DiskFile for FaultyFile {
 
     fn sync(&self) -> io::Result<()> {
         let failed = due(&mut self.disk.lock().faults.sync);
+        let mut bytes = hold(&self.bytes);
         if let Some(kind) = failed {
+            // The system forgets that they are to be written: they read well and are never synced.
+            bytes.forgotten = bytes.synced.len()..bytes.now.len();
             return Err(kind.into());
         }
-        let mut bytes = hold(&self.bytes);
-        bytes.synced = bytes.now.clone();
+        let forgotten = bytes.forgotten.clone();
+        let mut synced = bytes.now.clone();
+        for at in forgotten
+            .filter(|at| *at < synced.len())
+            .collect::<Vec<_>>()
+        {
+            synced[at] = 0;
+        }
+        bytes.synced = synced;
         Ok(())
     }
 }

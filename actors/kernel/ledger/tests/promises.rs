@@ -134,6 +134,25 @@ fn a_failed_sync_stops_the_writer_for_good() {
 }
 
 #[test]
+fn what_a_failed_sync_left_behind_is_written_again_before_it_counts() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, Options::default()).unwrap();
+    put(&mut writer, 2).unwrap();
+    disk.fail(Faults {
+        sync: Some((0, ErrorKind::Other)),
+        ..Faults::default()
+    });
+    put(&mut writer, 1).unwrap_err();
+    // The process starts again, the machine does not: the third record reads well, and the disk does not have it.
+    let (mut writer, recovery) = open(&disk, Options::default()).unwrap();
+    assert_eq!(recovery.last_seq, 3);
+    put(&mut writer, 1).unwrap();
+    disk.crash(0);
+    let (writer, _) = open(&disk, Options::default()).expect("nothing is damaged");
+    assert_eq!(all(&writer.reader()), through(4));
+}
+
+#[test]
 fn a_full_disk_stops_the_writer_and_leaves_what_was_acknowledged() {
     for short in [0, 1, 30, 64, 90] {
         let disk = FaultyDisk::default();
