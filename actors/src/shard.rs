@@ -10,11 +10,13 @@
 //! - `lanes`: lanes by view and form, and their numbering.
 //! - `slots`: what is known of one stream; reading from it.
 //! - `slow`: what a stream gets that did not keep up.
+//! - `replay`: reading history, from memory and from disk, until a lane is reached.
 //! - `start`: where a stream begins and ends.
 //! - `round`: what is done once a second: keepalives, time limits, drain.
 
 mod core;
 mod lanes;
+mod replay;
 mod round;
 mod slots;
 mod slow;

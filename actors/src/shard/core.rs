@@ -12,7 +12,8 @@ use wire::Rendering;
 
 use super::Settings;
 use super::lanes::Lanes;
-use super::slots::{Fetch, Slot};
+use super::replay::Fetch;
+use super::slots::Slot;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Stage};
 use crate::phase::StateCell;

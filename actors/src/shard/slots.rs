@@ -1,56 +1,26 @@
 //! One stream: what it has had, what it gets next.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use glint::{Event, Refusal, Topic, Zone};
-use lane::{Cursor, Join, Read};
-use ledger::LedgerError;
+use lane::{Cursor, Read};
 use sieve::View;
-use wire::{Control, Form, Hello, Rendering, sid_of_topic};
+use wire::{Control, Form, Hello, sid_of_topic};
 
 use super::core::Core;
 use super::lanes::Numbering;
 use super::{Request, Slow, start};
-use crate::scribe::Archive;
-use crate::tail::History;
 
-/// Events of history looked at in one turn.
-const REPLAY_PAGE: usize = 256;
 /// Pages of history without a match, after which others get their turn.
 const REPLAY_PAGES: usize = 4;
 /// Answers that may wait for a client that does not read.
 const MAX_ASIDE_BYTES: usize = 64 * 1024;
 
 /// WebSocket close code "normal closure" (RFC 6455, section 7.4.1).
-const CLOSE_NORMAL: u16 = 1000;
-/// WebSocket close code "try again later" (registered value).
-const CLOSE_TRY_LATER: u16 = 1013;
-
-/// WebSocket close code "internal error".
-const CLOSE_FAILED: u16 = 1011;
-
-/// A page that a slot wants from the archive.
-#[derive(Debug)]
-pub(super) struct Fetch {
-    archive: Archive,
-    id: usize,
-    serial: u64,
-    after: u64,
-    until: u64,
-}
-
-impl Fetch {
-    /// Reads the page, and brings it to the slot.
-    pub(super) async fn run(self, core: Rc<RefCell<Core>>) {
-        let page = self.archive.page(self.after, self.until, REPLAY_PAGE).await;
-        core.borrow_mut().fetched(self.id, self.serial, page);
-    }
-}
+pub(super) const CLOSE_NORMAL: u16 = 1000;
 
 /// One stream.
 #[derive(Debug)]
@@ -73,23 +43,23 @@ pub(super) struct Slot {
     pub(super) placed_at: Duration,
     pub(super) view: View,
     pub(super) slow: Slow,
-    stage: Stage,
+    pub(super) stage: Stage,
     /// Its last event, in a bounded read.
-    until: u64,
+    pub(super) until: u64,
     /// The last stored event that it has had or that did not match.
     pub(super) seen: u64,
     /// Events that it may still get.
-    left: u64,
+    pub(super) left: u64,
     /// History that was read from disk and is not sent yet.
-    page: VecDeque<Arc<Event>>,
+    pub(super) page: VecDeque<Arc<Event>>,
     /// Whether more of it is on its way.
     pub(super) fetching: bool,
     /// Whether it has left a lane and not come to one since: what is not stored was not sent meanwhile.
-    lapsed: bool,
+    pub(super) lapsed: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Stage {
+pub(super) enum Stage {
     /// Reads history; its frames are numbered from here.
     Replay(Numbering),
     /// Reads a lane.
@@ -351,164 +321,6 @@ impl Core {
             }
         }
     }
-
-    /// Spells a page of history, and tells whether to look again.
-    fn read_history(
-        &mut self,
-        id: usize,
-        numbering: Numbering,
-        max_bytes: usize,
-        out: &mut Vec<u8>,
-    ) -> bool {
-        let slot = &mut self.slots[id];
-        if !slot.page.is_empty() {
-            let mut page = std::mem::take(&mut slot.page);
-            self.spell(id, numbering, &mut page, max_bytes, out);
-            self.slots[id].page = page;
-            return true;
-        }
-        let until = self.head.min(slot.until);
-        match self.tail.history(slot.seen, until, REPLAY_PAGE) {
-            History::Head if slot.until <= self.head => {
-                let serial = slot.serial;
-                self.hang_up(id, serial, "end", CLOSE_NORMAL);
-                false
-            }
-            History::Head => self.go_live(id, numbering, out),
-            History::Gone { floor } => {
-                self.say_gone(id, numbering, floor.min(until), "evicted", out);
-                true
-            }
-            History::Events(_) if slot.lapsed && slot.slow == Slow::Conflate => {
-                self.conflate(id, numbering, out)
-            }
-            History::Archived => {
-                self.want(id, until);
-                false
-            }
-            History::Events(events) => {
-                self.spell(id, numbering, &mut events.into(), max_bytes, out);
-                true
-            }
-        }
-    }
-
-    /// Spells events of history for as long as there is room; the rest stays in `events`.
-    fn spell(
-        &mut self,
-        id: usize,
-        numbering: Numbering,
-        events: &mut VecDeque<Arc<Event>>,
-        max_bytes: usize,
-        out: &mut Vec<u8>,
-    ) {
-        let slot = &mut self.slots[id];
-        let mut frames = 0;
-        while out.len() < max_bytes && slot.left > 0 {
-            let Some(event) = events.pop_front() else {
-                break;
-            };
-            slot.seen = event.offset.seq;
-            if slot.view.matches(&event) {
-                let place = numbering.place(&event, frames);
-                Rendering::new(&event, self.settings.zone).push(slot.form, place, out);
-                frames += 1;
-                slot.take(1);
-            }
-        }
-        slot.stage = Stage::Replay(numbering.after(frames));
-        self.deliveries += frames;
-    }
-
-    /// Asks for the next page of a slot from the archive.
-    fn want(&mut self, id: usize, until: u64) {
-        let Some(archive) = self.tail.archive().cloned() else {
-            return;
-        };
-        let slot = &mut self.slots[id];
-        if !std::mem::replace(&mut slot.fetching, true) {
-            let (serial, after) = (slot.serial, slot.seen);
-            self.wanted = Some(Fetch {
-                archive,
-                id,
-                serial,
-                after,
-                until,
-            });
-        }
-    }
-
-    /// Takes a page from the archive for the slot that asked for it, if that is still there.
-    pub(super) fn fetched(&mut self, id: usize, serial: u64, page: Result<History, LedgerError>) {
-        let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.serial == serial) else {
-            return;
-        };
-        slot.fetching = false;
-        match page {
-            Ok(History::Events(events)) if !events.is_empty() => slot.page = events.into(),
-            // It went meanwhile: the next look says so.
-            Ok(History::Gone { .. }) => {}
-            Ok(_) => return self.hang_up(id, serial, "history_unreadable", CLOSE_FAILED),
-            Err(err) => {
-                tracing::error!(%err, "history cannot be read; a stream ends without it");
-                return self.hang_up(id, serial, "history_unreadable", CLOSE_FAILED);
-            }
-        }
-        self.wake_one(id);
-    }
-
-    /// Tells a slot that what comes next for it up to `floor` is gone, and takes it there.
-    pub(super) fn say_gone(
-        &mut self,
-        id: usize,
-        numbering: Numbering,
-        floor: u64,
-        reason: &'static str,
-        out: &mut Vec<u8>,
-    ) {
-        let (from, to) = (self.place(self.slots[id].seen), self.place(floor));
-        let gap = Control::Gap {
-            from,
-            to,
-            reason,
-            stamp: self.clock.now(),
-        };
-        self.metrics.stream_gaps.inc();
-        let (epoch, zone) = (self.tail.epoch(), self.settings.zone);
-        let slot = &mut self.slots[id];
-        gap.push(slot.form, zone, &mut slot.control_seq, out);
-        slot.push_jumps(numbering, epoch, zone, Topic::is_stored, out);
-        slot.seen = floor;
-    }
-
-    /// Takes a slot that has caught up into a lane, and tells whether to look again.
-    fn go_live(&mut self, id: usize, numbering: Numbering, out: &mut Vec<u8>) -> bool {
-        let slot = &self.slots[id];
-        let lane = match numbering {
-            Numbering::Topics => self.lanes.join(&slot.view, slot.form, numbering, self.head),
-            Numbering::Own { .. } => self.lanes.open(&slot.view, slot.form, numbering, self.head),
-        };
-        let Some(lane) = lane else {
-            let serial = slot.serial;
-            self.hang_up(id, serial, "views_full", CLOSE_TRY_LATER);
-            return false;
-        };
-        let cursor = match self.lanes.get_mut(lane).lane.join(slot.seen) {
-            // All of the feed that this worker has taken is in history up to `head`, so nothing seen comes again.
-            Join::At(cursor) | Join::Ahead(cursor) => cursor,
-            Join::Evicted => {
-                self.lanes.leave(lane);
-                return true;
-            }
-        };
-        let (epoch, zone) = (self.tail.epoch(), self.settings.zone);
-        let slot = &mut self.slots[id];
-        slot.stage = Stage::Live { lane, cursor };
-        if std::mem::take(&mut slot.lapsed) {
-            slot.push_jumps(numbering, epoch, zone, |topic| !topic.is_stored(), out);
-        }
-        true
-    }
 }
 
 impl Slot {
@@ -530,7 +342,7 @@ impl Slot {
 
     /// Tells a reader of numbered frames which of its streams go on elsewhere: a strict one takes no frame of a sid any
     /// more that jumped, unless it is told to begin anew.
-    fn push_jumps(
+    pub(super) fn push_jumps(
         &mut self,
         numbering: Numbering,
         epoch: u64,
