@@ -46,12 +46,12 @@
 //!
 //! # Layout
 //! - [`disk`]: what is asked of a file system.
-//! - [`format`]: bytes of headers, groups and records.
+//! - [`mod@format`]: bytes of headers, groups and records.
 //! - [`segment`]: one segment: its index, its scan.
 //! - [`writer`]: appends, syncs, rolls, forgets.
 //! - [`reader`]: reads what was committed, beside the writer.
 //! - [`recovery`]: what is found when a log is opened.
-//! - [`verify`]: checks everything, offline.
+//! - [`mod@verify`]: checks everything, offline.
 
 pub mod disk;
 mod error;
