@@ -217,8 +217,12 @@ impl Emitter {
                 content,
                 events: u32::try_from(offer.drafts.len()).unwrap_or(u32::MAX),
             });
+        let before = (self.next_seq, self.topic_seqs);
         let (items, events) = self.place(offer.drafts, now);
-        let kept = self.publish(events, remembered)?;
+        let kept = self.publish(events, remembered).inspect_err(|_| {
+            // What was not handed over has no place: the order has no holes.
+            (self.next_seq, self.topic_seqs) = before;
+        })?;
         if let (Some(key), Some(content)) = (offer.key, content) {
             self.memory.remember(key, content, items.clone(), now);
             self.metrics.idempotency_keys.set(self.memory.len() as i64);
@@ -257,6 +261,7 @@ impl Emitter {
     }
 
     fn announce(&mut self, announce: Announce) {
+        let before = (self.next_seq, self.topic_seqs);
         let (offset, topic_seq) = self.next(announce.name.topic());
         let event = Event {
             name: announce.name,
@@ -270,6 +275,7 @@ impl Emitter {
             text: announce.text.into(),
         };
         if let Err(err) = self.publish(vec![event], None) {
+            (self.next_seq, self.topic_seqs) = before;
             tracing::error!(%err, "an event of the breath is lost");
         }
     }

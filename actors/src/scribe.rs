@@ -14,7 +14,7 @@ pub mod archive;
 mod record;
 mod restore;
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -182,8 +182,23 @@ impl Scribe {
             key,
             done: Some(done),
         };
-        self.jobs.try_send(job).map_err(|_| self.failed())?;
+        self.jobs.try_send(job).map_err(|err| match err {
+            TrySendError::Full(_) => {
+                let detail = "too much waits for the disk; publish again later";
+                Refusal::new(RefusalKind::Busy, "ledger_full", detail).retry_after(1)
+            }
+            TrySendError::Disconnected(_) => self.failed(),
+        })?;
         Ok(wait)
+    }
+
+    /// Returns a scribe that takes nothing: its thread has gone.
+    #[cfg(test)]
+    pub(crate) fn gone() -> Scribe {
+        Scribe {
+            jobs: sync_channel(1).0,
+            fault: Fault::default(),
+        }
     }
 
     /// Says why nothing is kept any more, if that is so.

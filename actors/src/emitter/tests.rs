@@ -226,3 +226,18 @@ fn a_receipt_is_remembered_for_as_long_and_as_many_as_the_window_says() {
     assert_eq!(emitter.metrics.replayed_receipts.get(), 1);
     assert_eq!(emitter.metrics.idempotency_keys.get(), 2);
 }
+
+#[test]
+fn what_the_scribe_does_not_take_leaves_no_hole_in_the_order() {
+    let mut emitter = emitter();
+    accept(&mut emitter, offer(&["{}"], None)).unwrap();
+    let before = (emitter.next_seq, emitter.topic_seqs);
+    emitter.scribe = Some(Scribe::gone());
+    let refused = accept(&mut emitter, offer(&["{}", "{}"], Some("k"))).unwrap_err();
+    assert_eq!(refused.code, "ledger_failed");
+    emitter.announce(beat(Name::PhaseUpdate));
+    assert_eq!((emitter.next_seq, emitter.topic_seqs), before);
+    emitter.scribe = None;
+    let receipt = accept(&mut emitter, offer(&["{}"], Some("k"))).unwrap();
+    assert_eq!(seqs(&receipt), [2], "and the key was not remembered");
+}

@@ -72,5 +72,5 @@ pub use recovery::Recovery;
 pub use verify::{Report, verify};
 pub use writer::{Appended, Options, Writer};
 
-/// Where a log begins when there is none: an epoch and the chain head before the first group.
+/// The number of the first record of a log.
 pub const FIRST_SEQ: u64 = 1;
