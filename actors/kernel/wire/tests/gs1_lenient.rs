@@ -136,6 +136,19 @@ fn reads_odd_spellings_of_final_as_false_and_the_flag_as_final() {
 }
 
 #[test]
+fn differs_from_the_strict_reader_by_the_final_flag_alone_where_both_take_a_frame() {
+    // Found by the fuzzer: a key that nobody knows, then the flag that only the reference reader reads.
+    let bytes = "@frame{v=1 sid=1 seq=3 kind=patch len=21 \u{7}@frame{v\0\0=1 flags=0004  } \r\n\nec08fb6f57ac4a919925b";
+    let (sure, payload) = first(bytes, TextDecoder::default()).unwrap();
+    assert!(!sure.is_final);
+    let is_final = true;
+    assert_eq!(
+        lenient(bytes).unwrap(),
+        (Frame { is_final, ..sure }, payload)
+    );
+}
+
+#[test]
 fn takes_payloads_that_are_not_utf8() {
     let bytes = b"@frame{v=1 sid=1 seq=2 kind=doc len=2}\n\xff\xfe\n";
     only_lenient(bytes);

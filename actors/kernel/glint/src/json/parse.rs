@@ -1,7 +1,7 @@
 //! The reader: one pass, recursive to a fixed depth, no allocation for strings without escapes.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use thiserror::Error;
 
@@ -412,7 +412,9 @@ impl<'a> Reader<'a> {
 struct Members<'a> {
     list: Vec<Member<'a>>,
     /// Places of the members beyond the first [`SMALL_OBJECT`]; few objects have any.
-    index: Option<HashMap<Cow<'a, str>, usize>>,
+    ///
+    /// Ordered, not hashed: the same bytes take the same way through the code each time, which a fixed fuzz run needs.
+    index: Option<BTreeMap<Cow<'a, str>, usize>>,
 }
 
 impl<'a> Members<'a> {
