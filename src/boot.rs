@@ -1,5 +1,6 @@
 //! From settings to a running broker, and back.
 
+pub mod ground;
 pub mod log;
 mod signals;
 
@@ -17,7 +18,7 @@ use actors::emitter::{Emitter, Shares, Window};
 use actors::hub::Hub;
 use actors::mail::{Bound, Post};
 use actors::metrics::Metrics;
-use actors::phase::{self, PhaseKeeper};
+use actors::phase::{self, PhaseKeeper, StateCell};
 use actors::scribe::{self, Durability};
 use actors::shard;
 use actors::tail::{self, Tail};
@@ -26,6 +27,7 @@ use anyhow::Context as _;
 use glint::{Offset, Stamp};
 use ledger::LedgerError;
 
+use self::ground::Ground;
 use self::signals::Signals;
 use crate::config::Settings;
 use crate::edge::desk::{Desk, Limits};
@@ -123,8 +125,10 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
     let now = clock.now();
     let registry = telemetry::registry()?;
     let metrics = Metrics::register(&registry)?;
+    let lock = settings.data.dir.as_deref().map(log::lock).transpose()?;
+    let vault = ground::vault(settings)?;
     let kept = match &settings.data.dir {
-        Some(dir) => Some(log::open(settings, dir, &clock, &metrics, warden)?),
+        Some(dir) => Some(log::open(settings, dir, &vault, &clock, &metrics, warden)?),
         None => None,
     };
     let tail = match &kept {
@@ -144,10 +148,9 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
         metrics.clone(),
         tripwire,
     );
-    let (mut scribe, mut lock, mut durability) = (None, None, Durability::Memory);
+    let (mut scribe, mut durability) = (None, Durability::Memory);
     if let Some(kept) = kept {
         scribe = Some(kept.scribe.clone());
-        lock = Some(kept.lock);
         durability = kept.durability;
         emitter = emitter.kept_by(kept.scribe, kept.bells, kept.restored);
     }
@@ -158,28 +161,26 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
     };
     let emitter = Post::new(emitter.start(), "emitter", bound, &metrics);
 
-    let tripwire = warden.tripwire("phase");
-    let keeper = PhaseKeeper::new(
-        breath_settings(settings, now)?,
-        clock.clone(),
-        tail.clone(),
-        emitter.clone(),
-        metrics.clone(),
-        tripwire,
-    );
-    let state = keeper.cell();
-    keeper.start();
+    let ground = Ground {
+        clock: clock.clone(),
+        tail: tail.clone(),
+        emitter: emitter.clone(),
+        metrics: metrics.clone(),
+        registry: registry.clone(),
+        warden: warden.clone(),
+        vault,
+        dir: settings.data.dir.clone(),
+        study: ground::study(),
+    };
+    let state = phase(settings, &ground, now)?;
 
-    let hub = Hub::new(
-        clock.clone(),
-        emitter.clone(),
-        metrics.clone(),
-        warden.tripwire("hub"),
-    );
+    let tripwire = warden.tripwire("hub");
+    let hub = Hub::new(clock.clone(), emitter.clone(), metrics.clone(), tripwire);
     let hub = Post::new(hub.start(), "hub", HOUSE_MAIL, &metrics);
     let (accept_seconds, admit_seconds) = Desk::stages(&metrics);
     let desk = Desk {
         limits: limits(settings),
+        admin: settings.admin.clone(),
         durability,
         scribe,
         shares: Shares::new(
@@ -201,6 +202,21 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
         admit_seconds,
     };
     Ok((desk, lock))
+}
+
+/// Starts the breath.
+fn phase(settings: &Settings, ground: &Ground, now: Stamp) -> anyhow::Result<StateCell> {
+    let keeper = PhaseKeeper::new(
+        breath_settings(settings, now)?,
+        ground.clock.clone(),
+        ground.tail.clone(),
+        ground.emitter.clone(),
+        ground.metrics.clone(),
+        ground.warden.tripwire("phase"),
+    );
+    let state = keeper.cell();
+    keeper.start();
+    Ok(state)
 }
 
 /// History that ends with the process: each process is an epoch, the second of its start.

@@ -8,9 +8,11 @@
 //! - `layers`: reads file, environment and flags and lays them over the defaults.
 //! - `rules`: what each value may be.
 //! - `settings`: the result, one plain struct per office.
+//! - `admin`: settings of administration, and secrets.
 //! - `instant`: instants and distances from UTC.
 //! - `problem`: what is said about a setting that cannot stand.
 
+mod admin;
 mod instant;
 mod layers;
 mod problem;
@@ -21,6 +23,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
+pub use admin::{AdminSettings, Secret};
 pub use problem::{Layer, Problem, Problems};
 pub use settings::{
     BreathSettings, Damaged, DataSettings, DrainSettings, EdgeSettings, LaneSettings,

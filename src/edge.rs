@@ -9,6 +9,7 @@
 //! - [`history`]: the past in pages.
 //! - [`state`]: the addresses that existing dashboards poll.
 //! - [`health`]: what operators look at.
+//! - [`guard`]: who may change how the broker works.
 //! - [`cors`], [`intake`], [`problem`]: what all of them need.
 //! - [`page`]: the page at `/`.
 
@@ -18,6 +19,7 @@ pub mod cloud;
 pub mod cors;
 pub mod desk;
 pub mod glints;
+pub mod guard;
 pub mod health;
 pub mod history;
 pub mod intake;

@@ -6,6 +6,7 @@
 //! - [`cli`]: the verbs, and [`config`]: what they run on.
 //! - [`boot`]: from settings to a running broker; [`drain`]: and back.
 //! - [`edge`]: everything that knows HTTP.
+//! - [`store`]: drivers of storage.
 //! - [`telemetry`]: logs and metrics.
 //! - `actors`: the offices that sequence and decide.
 //! - `actors/kernel`: what needs no thread, clock or socket: `glint` the vocabulary, `wire` the bytes, `lane` the shared
@@ -18,4 +19,5 @@ pub mod cli;
 pub mod config;
 pub mod drain;
 pub mod edge;
+pub mod store;
 pub mod telemetry;

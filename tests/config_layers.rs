@@ -79,6 +79,27 @@ fn later_layers_win_and_are_named() {
 }
 
 #[test]
+fn a_token_is_never_shown() {
+    let with_token = |token: &str| Sources {
+        environment: environment(&[("GLINTCAST__ADMIN__TOKEN", token)]),
+        ..Sources::default()
+    };
+    let loaded = config::load(&with_token("0123456789abcdef")).unwrap();
+    assert_eq!(
+        loaded.settings.admin.token.expose(),
+        Some("0123456789abcdef")
+    );
+    let said = format!("{loaded:?}");
+    assert!(!said.contains("0123456789abcdef"), "{said}");
+    let problems = problems(&with_token("hunter2"));
+    assert_eq!(problems.len(), 1);
+    assert!(
+        problems[0].contains("admin.token") && !problems[0].contains("hunter2"),
+        "{problems:?}"
+    );
+}
+
+#[test]
 fn all_problems_of_all_layers_are_reported_at_once() {
     let path = file(
         "bad",

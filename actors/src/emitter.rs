@@ -7,8 +7,10 @@
 //! 4. append to the tail and ring the workers;
 //! 5. answer with the receipts.
 //!
-//! The broker's own events (the breath) enter through [`Announce`] and get their places in the same order.
+//! The broker's own events get their places in the same order: through [`Announce`] what may be missed (the breath),
+//! through [`Commit`] what others rely on, answered when it is kept.
 
+mod commit;
 mod counts;
 mod idempotency;
 mod shares;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use glint::{Draft, Event, Name, Offset, Refusal, RefusalKind, Stamp, Topic};
 
+pub use self::commit::{Commit, Entry};
 pub use self::counts::{Counts, CountsHandle, MAX_WORDS};
 pub use self::idempotency::{Key, Window};
 use self::idempotency::{Memory, Recall};
@@ -27,7 +30,7 @@ pub use self::shares::{InFlight, Shares};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
-use crate::mail::{Bell, Letter};
+use crate::mail::{Bell, Letter, Place};
 use crate::metrics::Metrics;
 use crate::scribe::{Bells, Remembered, Restored, Scribe};
 use crate::tail::Tail;
@@ -261,23 +264,31 @@ impl Emitter {
     }
 
     fn announce(&mut self, announce: Announce) {
-        let before = (self.next_seq, self.topic_seqs);
-        let (offset, topic_seq) = self.next(announce.name.topic());
-        let event = Event {
-            name: announce.name,
-            offset,
-            topic_seq,
-            stamp: announce.stamp,
-            id: None,
-            repeats_id: false,
-            source: None,
-            phase: Some(announce.phase.into()),
-            text: announce.text.into(),
-        };
-        if let Err(err) = self.publish(vec![event], None) {
-            (self.next_seq, self.topic_seqs) = before;
+        let mut entry = Entry::new(announce.name, announce.text);
+        entry.phase = Some(announce.phase.into());
+        if let Err(err) = self.commit(vec![entry], announce.stamp) {
             tracing::error!(%err, "an event of the breath is lost");
         }
+    }
+
+    fn commit(&mut self, entries: Vec<Entry>, stamp: Stamp) -> Result<Placed, Refusal> {
+        let before = (self.next_seq, self.topic_seqs);
+        let mut items = Vec::with_capacity(entries.len());
+        let mut events = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let (offset, topic_seq) = self.next(entry.name.topic());
+            let id = entry.id.clone().unwrap_or_default();
+            items.push(Item { id, offset });
+            events.push(entry.placed(offset, topic_seq, stamp));
+        }
+        let kept = self.publish(events, None).inspect_err(|_| {
+            (self.next_seq, self.topic_seqs) = before;
+        })?;
+        let receipt = Receipt {
+            items: items.into(),
+            replayed: false,
+        };
+        Ok(Placed { receipt, kept })
     }
 
     /// The next place of `topic`. An event that is not stored shares the place of the stored one before it.
@@ -321,15 +332,17 @@ impl Handler<Letter<Offer>> for Emitter {
         // The place in the mailbox is held until the offer is kept: what waits for the disk counts as waiting.
         let (offer, place) = letter.open();
         let placed = self.accept(offer);
-        let scribe = self.scribe.clone();
-        Box::pin(async move {
-            let _place = place;
-            let Placed { receipt, kept } = placed?;
-            match kept {
-                Some(kept) => kept.await.map(|()| receipt).map_err(|_| lost(scribe)),
-                None => Ok(receipt),
-            }
-        })
+        when_kept(placed, self.scribe.clone(), place)
+    }
+}
+
+impl Handler<Letter<Commit>> for Emitter {
+    type Result = ResponseFuture<Result<Receipt, Refusal>>;
+
+    fn handle(&mut self, letter: Letter<Commit>, _: &mut Self::Context) -> Self::Result {
+        let (commit, place) = letter.open();
+        let placed = self.commit(commit.entries, self.clock.now());
+        when_kept(placed, self.scribe.clone(), place)
     }
 }
 
@@ -362,6 +375,22 @@ impl Handler<Letter<Close>> for Emitter {
 struct Placed {
     receipt: Receipt,
     kept: Option<oneshot::Receiver<()>>,
+}
+
+/// Answers with the receipt when what it is for is kept.
+fn when_kept(
+    placed: Result<Placed, Refusal>,
+    scribe: Option<Scribe>,
+    place: Place,
+) -> ResponseFuture<Result<Receipt, Refusal>> {
+    Box::pin(async move {
+        let _place = place;
+        let Placed { receipt, kept } = placed?;
+        match kept {
+            Some(kept) => kept.await.map(|()| receipt).map_err(|_| lost(scribe)),
+            None => Ok(receipt),
+        }
+    })
 }
 
 fn lost(scribe: Option<Scribe>) -> Refusal {

@@ -8,6 +8,8 @@
 //! - [`emitter`]: gives every event its place in the one order.
 //! - [`scribe`]: what is on disk is acknowledged; the archive behind the tail.
 //! - [`tail`]: the recent past, read by cursor.
+//! - [`puller`]: the one order by cursor, for offices.
+//! - [`vault`]: what offices must find again after a restart.
 //! - [`phase`]: the breath.
 //! - [`shard`]: one per HTTP worker: lanes, streams, keepalives.
 //! - [`hub`]: which workers there are, who is connected, and how they are let go.
@@ -19,7 +21,9 @@ pub mod hub;
 pub mod mail;
 pub mod metrics;
 pub mod phase;
+pub mod puller;
 pub mod scribe;
 pub mod shard;
 pub mod tail;
+pub mod vault;
 pub mod warden;

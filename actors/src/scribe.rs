@@ -24,7 +24,7 @@ use prometheus::Histogram;
 use tokio::sync::oneshot;
 
 pub use self::archive::Archive;
-pub use self::restore::{Remembered, Restored, restore};
+pub use self::restore::{Numbers, Remembered, Restored, restore};
 
 use crate::clock::Clock;
 use crate::mail::Bell;

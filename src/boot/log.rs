@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use actors::clock::Clock;
 use actors::metrics::Metrics;
-use actors::scribe::{self, Archive, Bells, Desk, Durability, Restored, Scribe};
+use actors::scribe::{self, Archive, Bells, Desk, Durability, Numbers, Restored, Scribe};
 use actors::tail::{Limits, Tail};
+use actors::vault::SharedVault;
 use actors::warden::Warden;
 use anyhow::{Context as _, bail};
 use glint::Offset;
@@ -31,22 +32,20 @@ pub struct Kept {
     pub restored: Restored,
     /// What an acknowledgement means.
     pub durability: Durability,
-    /// Held for as long as the process uses the directory.
-    pub lock: File,
 }
 
-/// Opens the log in `dir`.
+/// Opens the log in `dir`, which is locked.
 ///
 /// # Errors
-/// When another process uses it, when it is damaged, or when the disk refuses.
+/// When it is damaged, or when the disk refuses.
 pub fn open(
     settings: &Settings,
     dir: &Path,
+    vault: &SharedVault,
     clock: &Clock,
     metrics: &Metrics,
     warden: &Warden,
 ) -> anyhow::Result<Kept> {
-    let lock = lock(dir)?;
     let now = clock.now();
     let disk =
         StdDisk::open(&dir.join(LOG)).with_context(|| format!("the log in {}", dir.display()))?;
@@ -55,7 +54,9 @@ pub fn open(
     let window =
         i64::try_from(settings.publish.idempotency_seconds).unwrap_or(i64::MAX / 1_000_000);
     let since = now.plus_micros(-window.saturating_mul(1_000_000));
-    let mut restored = scribe::restore(&writer.reader(), settings.tail.events, since.0)?;
+    let known = Numbers::load(&**vault)?;
+    let mut restored = scribe::restore(&writer.reader(), settings.tail.events, since.0, known)?;
+    Numbers::of(writer.epoch(), &restored).save(&**vault)?;
     let events = std::mem::take(&mut restored.events);
     let floor = events
         .first()
@@ -94,12 +95,14 @@ pub fn open(
         tail,
         restored,
         durability,
-        lock,
     })
 }
 
-/// Two writers of one log would overwrite each other's groups.
-fn lock(dir: &Path) -> anyhow::Result<File> {
+/// Locks `dir` for as long as the file is held: two writers of one log would overwrite each other's groups.
+///
+/// # Errors
+/// When another process uses it, or the disk refuses.
+pub fn lock(dir: &Path) -> anyhow::Result<File> {
     let path = dir.join("lock");
     let file = File::create(&path).with_context(|| format!("the lock {}", path.display()))?;
     match file.try_lock() {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use super::admin::shown;
 use super::problem::{Layer, Problem, Problems};
 use super::{Effective, MANUAL, Sources};
 
@@ -74,7 +75,10 @@ impl Merged {
     pub(super) fn effective(&self) -> Vec<Effective> {
         let keys = self.keys().into_iter();
         keys.map(|key| Effective {
-            value: self.get(&key).map(Value::to_string).unwrap_or_default(),
+            value: shown(
+                &key,
+                self.get(&key).map(Value::to_string).unwrap_or_default(),
+            ),
             layer: self.layer(&key),
             key,
         })
@@ -154,7 +158,8 @@ impl Merged {
         let expected = type_name(default);
         let Some(fitting) = fit(value, default) else {
             let remedy = format!("must be {expected}, not {}", type_name(value));
-            let problem = Problem::new(layer, key, value.to_string(), remedy);
+            let value = shown(&key, value.to_string());
+            let problem = Problem::new(layer, key, value, remedy);
             self.problems.push(problem);
             return;
         };

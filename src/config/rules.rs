@@ -6,11 +6,14 @@ use glint::Phase;
 use toml::Value;
 use tracing_subscriber::EnvFilter;
 
+use super::admin::shown;
 use super::instant;
 use super::layers::Merged;
 use super::problem::Problem;
 
 const HOURS_MAX: f64 = 8760.0;
+/// A shorter token could be guessed.
+const TOKEN_MIN_BYTES: usize = 16;
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// What a value may be. Its type is that of the default and known to be right.
@@ -67,6 +70,8 @@ const RULES: &[(&str, Rule)] = &[
     ("data.retain_events", Rule::Whole(0, 1_000_000_000_000)),
     ("data.retain_hours", Rule::Whole(0, 1_000_000)),
     ("data.damaged", Rule::Word(&["refuse", "quarantine"])),
+    ("admin.token", Rule::Text(token)),
+    ("admin.open_on_loopback", Rule::Any),
 ];
 
 /// Pairs of keys of which the first may not be larger than the second, and why.
@@ -86,7 +91,8 @@ pub(super) fn check(merged: &mut Merged) {
         };
         if let Err(remedy) = rule.check(value) {
             let layer = merged.layer(key);
-            found.push(Problem::new(layer, *key, value.to_string(), remedy));
+            let value = shown(key, value.to_string());
+            found.push(Problem::new(layer, *key, value, remedy));
         }
     }
     // A pair is only worth a word when each of the two can stand alone.
@@ -173,6 +179,16 @@ fn anchor(text: &str) -> Result<(), String> {
 fn offset(text: &str) -> Result<(), String> {
     let parsed = text.parse::<glint::Zone>();
     parsed.map(drop).map_err(|err| err.to_string())
+}
+
+fn token(text: &str) -> Result<(), String> {
+    let fit = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fit && (text.is_empty() || text.len() >= TOKEN_MIN_BYTES) {
+        return Ok(());
+    }
+    Err(format!(
+        "must be at least {TOKEN_MIN_BYTES} visible ASCII characters without blanks, or empty; for example the output of `openssl rand -hex 32`"
+    ))
 }
 
 fn level(text: &str) -> Result<(), String> {

@@ -8,6 +8,7 @@ use glint::phase::{Anchor, BadBreath};
 use glint::{Breath, Stamp, Zone};
 use serde::{Deserialize, Deserializer, de};
 
+use super::admin::AdminSettings;
 use super::instant;
 
 /// All settings. What each key means is said in `config/default.toml`.
@@ -30,6 +31,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// What outlives the process.
     pub data: DataSettings,
+    /// Who may change how the broker works.
+    pub admin: AdminSettings,
 }
 
 /// Settings of the edge: sockets, streams and requests.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::config::AdminSettings;
 use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpRequest, error};
 use actors::clock::Clock;
@@ -61,6 +62,8 @@ impl Limits {
 pub struct Desk {
     /// Bounds.
     pub limits: Limits,
+    /// Who may change how the broker works.
+    pub admin: AdminSettings,
     /// What an acknowledgement means.
     pub durability: Durability,
     /// Where events are kept, if they are.

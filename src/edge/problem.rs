@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use glint::json::object;
 use glint::{Refusal, RefusalKind};
 
@@ -15,6 +15,10 @@ pub fn status(refusal: &Refusal) -> StatusCode {
         RefusalKind::Late => StatusCode::REQUEST_TIMEOUT,
         RefusalKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         RefusalKind::Conflict => StatusCode::UNPROCESSABLE_ENTITY,
+        RefusalKind::Taken => StatusCode::CONFLICT,
+        RefusalKind::Unauthorised => StatusCode::UNAUTHORIZED,
+        RefusalKind::Forbidden => StatusCode::FORBIDDEN,
+        RefusalKind::NotFound => StatusCode::NOT_FOUND,
         RefusalKind::Busy => StatusCode::TOO_MANY_REQUESTS,
         RefusalKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         RefusalKind::Gone => StatusCode::GONE,
@@ -36,6 +40,9 @@ pub fn problem(refusal: &Refusal, more: impl FnOnce(&mut glint::json::Object<'_>
     });
     let mut response = HttpResponse::build(status);
     retry(&mut response, refusal);
+    if status == StatusCode::UNAUTHORIZED {
+        response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+    }
     response
         .insert_header((CONTENT_TYPE, "application/problem+json"))
         .body(body)

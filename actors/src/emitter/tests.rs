@@ -75,6 +75,20 @@ fn every_event_gets_the_next_place_and_heartbeats_share_one() {
 }
 
 #[test]
+fn what_the_house_commits_takes_places_among_the_glints() {
+    let mut emitter = emitter();
+    accept(&mut emitter, offer(&["{}"], None)).unwrap();
+    let mut entry = Entry::new(Name::TestEvent, "{}");
+    entry.id = Some("e1".into());
+    let placed = emitter.commit(vec![entry, Entry::new(Name::PhaseUpdate, "{}")], Stamp(5));
+    let receipt = placed.unwrap().receipt;
+    assert_eq!(seqs(&receipt), [2, 3]);
+    assert_eq!(&*receipt.items[0].id, "e1");
+    let later = accept(&mut emitter, offer(&["{}"], None)).unwrap();
+    assert_eq!(seqs(&later), [4]);
+}
+
+#[test]
 fn the_same_key_with_the_same_content_gets_the_first_receipt() {
     let mut emitter = emitter();
     let first = accept(&mut emitter, offer(&["{\"a\":1}"], Some("k"))).unwrap();

@@ -4,6 +4,7 @@ use glint::{Event, Topic};
 use ledger::{LedgerError, Page, Reader, RecordRef};
 
 use super::record;
+use crate::vault::{Vault, VaultError};
 
 /// Records read at once.
 const PAGE: usize = 4096;
@@ -34,11 +35,68 @@ pub struct Restored {
     pub offers: Vec<(Remembered, Vec<Event>)>,
 }
 
+/// The last number of each topic at a place of the log, so that a start need not look for it from the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbers {
+    epoch: u64,
+    seq: u64,
+    topics: [u64; Topic::ALL.len()],
+}
+
+/// Where the vault holds the [`Numbers`].
+const NUMBERS: &str = "scribe/numbers";
+
+impl Numbers {
+    /// Returns those of what was found.
+    #[must_use]
+    pub fn of(epoch: u64, restored: &Restored) -> Numbers {
+        Numbers {
+            epoch,
+            seq: restored.last_seq,
+            topics: restored.topic_seqs,
+        }
+    }
+
+    /// Loads those that were saved last, if any can be read.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub fn load(vault: &dyn Vault) -> Result<Option<Numbers>, VaultError> {
+        let Some(bytes) = vault.get(NUMBERS)? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        let mut words = text.split(' ').map_while(|word| word.parse().ok());
+        let (Some(epoch), Some(seq)) = (words.next(), words.next()) else {
+            return Ok(None);
+        };
+        // Written before a topic was known: nothing of it came by then.
+        let topics = std::array::from_fn(|_| words.next().unwrap_or(0));
+        Ok(Some(Numbers { epoch, seq, topics }))
+    }
+
+    /// Saves them.
+    ///
+    /// # Errors
+    /// When the disk cannot be written.
+    pub fn save(&self, vault: &dyn Vault) -> Result<(), VaultError> {
+        let words = [self.epoch, self.seq].into_iter().chain(self.topics);
+        let text: Vec<String> = words.map(|word| word.to_string()).collect();
+        vault.put(&[(NUMBERS, Some(text.join(" ").as_bytes()))])
+    }
+}
+
 /// Reads the end of the log: the newest `events`, and the keys of offers since `since` (microseconds since 1970).
+/// The numbers of topics are looked for down to where they are `known`.
 ///
 /// # Errors
 /// Those of the disk, and damage.
-pub fn restore(reader: &Reader, events: usize, since: i64) -> Result<Restored, LedgerError> {
+pub fn restore(
+    reader: &Reader,
+    events: usize,
+    since: i64,
+    known: Option<Numbers>,
+) -> Result<Restored, LedgerError> {
     let last = reader.last_seq();
     let mut restored = Restored {
         last_seq: last,
@@ -65,7 +123,8 @@ pub fn restore(reader: &Reader, events: usize, since: i64) -> Result<Restored, L
             restored.events.push(event);
         }
     })?;
-    older_topics(reader, from, &mut restored.topic_seqs)?;
+    let known = known.filter(|known| known.epoch == reader.epoch() && known.seq <= last);
+    older_topics(reader, from, known, &mut restored.topic_seqs)?;
     restored
         .offers
         .retain(|(key, offer)| offer.len() == key.events as usize);
@@ -76,16 +135,18 @@ pub fn restore(reader: &Reader, events: usize, since: i64) -> Result<Restored, L
 fn older_topics(
     reader: &Reader,
     from: u64,
+    known: Option<Numbers>,
     seqs: &mut [u64; Topic::ALL.len()],
 ) -> Result<(), LedgerError> {
     let mut end = from;
+    let floor = known.map_or(0, |known| known.seq).max(reader.floor());
     let missing = |seqs: &[u64]| {
         Topic::ALL
             .iter()
             .any(|topic| topic.is_stored() && seqs[topic.index()] == 0)
     };
-    while end > reader.floor() && missing(seqs) {
-        let begin = end.saturating_sub(PAGE as u64).max(reader.floor());
+    while end > floor && missing(seqs) {
+        let begin = end.saturating_sub(PAGE as u64).max(floor);
         let mut found = [0; Topic::ALL.len()];
         each(reader, begin, end, |_, record| {
             if let Some(seq) = found.get_mut(usize::from(record.topic)) {
@@ -96,6 +157,12 @@ fn older_topics(
             *seq = if *seq == 0 { found } else { *seq };
         }
         end = begin;
+    }
+    for (seq, known) in seqs
+        .iter_mut()
+        .zip(known.map_or([0; _], |known| known.topics))
+    {
+        *seq = if *seq == 0 { known } else { *seq };
     }
     Ok(())
 }

@@ -1,13 +1,14 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use glint::{Name, Offset, Stamp};
+use glint::{Name, Offset, Stamp, Topic};
 use ledger::testing::{Faults, FaultyDisk};
 use ledger::{Options, Page, Reader};
 use prometheus::Registry;
 
 use super::*;
 use crate::tail::{History, Limits};
+use crate::vault::MemoryVault;
 
 const NOW: i64 = 1_763_697_425_000_000;
 /// Far above what anything takes.
@@ -193,7 +194,44 @@ async fn what_was_acknowledged_is_on_the_disk_when_the_machine_stops() {
         assert!(answer(wait).await);
     }
     office.disk.crash(0);
-    let restored = restore(&Reader::open(&office.disk).expect("a log"), 100, NOW).unwrap();
+    let reader = Reader::open(&office.disk).expect("a log");
+    let restored = restore(&reader, 100, NOW, None).unwrap();
     assert_eq!(restored.events, office.glints(1..=20));
     assert_eq!(restored.last_seq, 20);
+}
+
+#[tokio::test]
+async fn numbers_of_topics_go_on_where_a_saved_place_says_so() {
+    let office = office();
+    let wait = office.scribe.submit(office.glints(1..=3), None).unwrap();
+    assert!(answer(wait).await);
+    let vault = MemoryVault::default();
+    let mut saved = Restored {
+        last_seq: 2,
+        ..Restored::default()
+    };
+    saved.topic_seqs[Topic::Seals.index()] = 7;
+    saved.topic_seqs[Topic::Glints.index()] = 2;
+    let restored = |epoch: u64, saved: &Restored| {
+        Numbers::of(epoch, saved).save(&vault).unwrap();
+        let known = Numbers::load(&vault).unwrap();
+        restore(&office.reader, 1, NOW, known).unwrap().topic_seqs
+    };
+    let seqs = restored(office.reader.epoch(), &saved);
+    assert_eq!(
+        (seqs[Topic::Glints.index()], seqs[Topic::Seals.index()]),
+        (3, 7)
+    );
+    // Of another epoch, or of a place that the log does not have, nothing is known.
+    let seqs = restored(office.reader.epoch() + 1, &saved);
+    assert_eq!(
+        (seqs[Topic::Glints.index()], seqs[Topic::Seals.index()]),
+        (3, 0)
+    );
+    saved.last_seq = 4;
+    let seqs = restored(office.reader.epoch(), &saved);
+    assert_eq!(
+        (seqs[Topic::Glints.index()], seqs[Topic::Seals.index()]),
+        (3, 0)
+    );
 }

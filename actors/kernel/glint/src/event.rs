@@ -14,11 +14,39 @@ pub enum Topic {
     State,
     /// The breath once a second. Never stored: whoever missed one has the next.
     Heartbeat,
+    /// Changes of the registry's seal.
+    Seals,
+    /// What rituals did.
+    Rituals,
+    /// Signed traces that were stored.
+    Traces,
+    /// Which sources keep time.
+    Coherence,
+    /// What was witnessed.
+    Witness,
+    /// Temporal memory: signatures and summaries to be replayed.
+    Memory,
+    /// Glints that were set apart.
+    Quarantine,
+    /// The broker's own records, such as changes of keys: kept in the one order, read by its offices, shown to nobody.
+    House,
 }
 
 impl Topic {
-    /// All topics.
-    pub const ALL: [Topic; 3] = [Topic::Glints, Topic::State, Topic::Heartbeat];
+    /// All topics. The place of each is part of the format of the log: new ones come last.
+    pub const ALL: [Topic; 11] = [
+        Topic::Glints,
+        Topic::State,
+        Topic::Heartbeat,
+        Topic::Seals,
+        Topic::Rituals,
+        Topic::Traces,
+        Topic::Coherence,
+        Topic::Witness,
+        Topic::Memory,
+        Topic::Quarantine,
+        Topic::House,
+    ];
 
     /// Returns the word on the wire.
     #[must_use]
@@ -27,7 +55,30 @@ impl Topic {
             Topic::Glints => "glints",
             Topic::State => "state",
             Topic::Heartbeat => "heartbeat",
+            Topic::Seals => "seals",
+            Topic::Rituals => "rituals",
+            Topic::Traces => "traces",
+            Topic::Coherence => "coherence",
+            Topic::Witness => "witness",
+            Topic::Memory => "memory",
+            Topic::Quarantine => "quarantine",
+            Topic::House => "house",
         }
+    }
+
+    /// Tells whether subscribers may ask for it.
+    #[must_use]
+    pub fn is_public(self) -> bool {
+        self != Topic::House
+    }
+
+    /// Tells whether a subscriber that names no topics gets it.
+    #[must_use]
+    pub fn is_default(self) -> bool {
+        !matches!(
+            self,
+            Topic::Traces | Topic::Memory | Topic::Quarantine | Topic::House
+        )
     }
 
     /// Returns the place in [`Topic::ALL`].
@@ -71,7 +122,7 @@ pub enum Name {
 }
 
 impl Name {
-    /// All names.
+    /// All names. The place of each is part of the format of the log: new ones come last.
     pub const ALL: [Name; 8] = [
         Name::GlintEmission,
         Name::PhaseUpdate,

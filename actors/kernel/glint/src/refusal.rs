@@ -17,6 +17,14 @@ pub enum RefusalKind {
     TooLarge,
     /// At odds with what was taken before.
     Conflict,
+    /// Something else is there already under the same name.
+    Taken,
+    /// Nobody says who sends it, or not so that it can be believed.
+    Unauthorised,
+    /// It is known who sends it, and that is not allowed.
+    Forbidden,
+    /// There is nothing of that name.
+    NotFound,
     /// Too much at once: come back later.
     Busy,
     /// The broker is full or leaving: go elsewhere or come back later.

@@ -22,7 +22,8 @@ pub const MAX_PATTERN_BYTES: usize = 256;
 /// What was asked for, as text: comma-separated lists, `None` where nothing was said.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ask<'a> {
-    /// Topic names. `state` brings the heartbeat along, as it is the state once a second.
+    /// Topic names; nothing said means those with [`Topic::is_default`]. `state` brings the heartbeat along, as it is
+    /// the state once a second.
     pub topics: Option<&'a str>,
     /// Globs over the source of an event.
     pub module: Option<&'a str>,
@@ -55,11 +56,11 @@ impl View {
         })
     }
 
-    /// Returns the view of everything.
+    /// Returns the view of whoever asks for nothing in particular.
     #[must_use]
     pub fn everything() -> View {
         View {
-            topics: [true; Topic::ALL.len()],
+            topics: Topic::ALL.map(Topic::is_default),
             modules: Vec::new(),
             phases: Vec::new(),
             names: Vec::new(),
@@ -128,10 +129,15 @@ fn unknown(parameter: &'static str, word: &str, known: &[&str]) -> Refusal {
 
 fn topics(list: Option<&str>) -> Result<[bool; Topic::ALL.len()], Refusal> {
     let words = words(list, "topics")?;
-    let mut chosen = [words.is_empty(); Topic::ALL.len()];
+    let public = || Topic::ALL.into_iter().filter(|topic| topic.is_public());
+    if words.is_empty() {
+        return Ok(Topic::ALL.map(Topic::is_default));
+    }
+    let mut chosen = [false; Topic::ALL.len()];
     for word in words {
-        let Some(topic) = Topic::ALL.into_iter().find(|topic| topic.as_str() == word) else {
-            return Err(unknown("topics", word, &Topic::ALL.map(Topic::as_str)));
+        let Some(topic) = public().find(|topic| topic.as_str() == word) else {
+            let known: Vec<&str> = public().map(Topic::as_str).collect();
+            return Err(unknown("topics", word, &known));
         };
         chosen[topic.index()] = true;
         if topic == Topic::State {
@@ -209,6 +215,20 @@ mod tests {
         assert_eq!(
             state.topics().collect::<Vec<_>>(),
             [Topic::State, Topic::Heartbeat]
+        );
+    }
+
+    #[test]
+    fn the_records_of_the_house_are_shown_to_nobody() {
+        let err = View::compile(&Ask {
+            topics: Some("house"),
+            ..Ask::default()
+        });
+        assert_eq!(err.unwrap_err().code, "view_unknown_word");
+        assert!(
+            View::everything()
+                .topics()
+                .all(|topic| topic != Topic::House)
         );
     }
 

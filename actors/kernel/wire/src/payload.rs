@@ -38,13 +38,13 @@ pub fn of_state(name: Name, state: &State, stamp: Stamp, zone: Zone) -> String {
                 .number("usage", round4(state.usage))
                 .display("timestamp", time);
         }
-        Name::CaesuraDetected | Name::DriftDetected | Name::GlintEmission => {
-            object.text("phase", phase).display("timestamp", time);
-        }
         Name::Heartbeat => {
             object
                 .json("state", &greeting(state, stamp, zone))
                 .display("timestamp", time);
+        }
+        _ => {
+            object.text("phase", phase).display("timestamp", time);
         }
     });
     out
