@@ -1,8 +1,8 @@
 //! Lanes by what they carry, and the numbers of their frames.
 //!
 //! A lane belongs to one view in one form: the filter is evaluated once per event and view, and a reader's bytes are
-//! always contiguous. In numbered forms a view of whole topics has the numbers of the topics, the same for everybody; a
-//! filtered one has a stream of its own.
+//! always contiguous. In numbered forms a view of whole topics has the numbers of the topics, the same for everybody who
+//! met as many gaps; a filtered one has a stream of its own.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,10 @@ use glint::Event;
 use lane::Lane;
 use sieve::View;
 use slab::Slab;
-use wire::{Form, Place, Rendering, Stream, sid_of_topic, sid_of_view};
+use wire::{Form, Place, Rendering, Stream, TOPIC_LIVES, sid_of_topic, sid_of_view};
+
+/// What the readers of a shared lane have in common: the life of their topics is the last part.
+type Key = (View, Form, u8);
 
 /// Lanes of one worker.
 #[derive(Debug)]
@@ -18,7 +21,7 @@ pub(super) struct Lanes {
     limits: lane::Limits,
     max: usize,
     slab: Slab<ViewLane>,
-    shared: HashMap<(View, Form), usize>,
+    shared: HashMap<Key, usize>,
 }
 
 /// A lane with its readers.
@@ -37,8 +40,8 @@ pub(super) struct ViewLane {
 /// How the frames of a stream are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Numbering {
-    /// As the topics are.
-    Topics,
+    /// As the topics are, in one of the lives of their sids.
+    Topics { life: u8 },
     /// On a sid of its own, after `base` frames that were sent before.
     Own { sid: u64, base: u64 },
 }
@@ -53,11 +56,29 @@ impl Numbering {
         }
     }
 
+    /// Returns the numbering of a stream after a gap: on sids that it has not had, since a strict reader takes no frame
+    /// of a sid any more that jumped. With more gaps than topics have lives, it is a stream of its own.
+    pub(super) fn after_gap(self, epoch: u64, serial: &mut u64) -> Numbering {
+        match self {
+            Numbering::Topics { life } if life + 1 < TOPIC_LIVES => {
+                Numbering::Topics { life: life + 1 }
+            }
+            _ => Numbering::fresh(epoch, serial),
+        }
+    }
+
+    fn life(self) -> u8 {
+        match self {
+            Numbering::Topics { life } => life,
+            Numbering::Own { .. } => 0,
+        }
+    }
+
     /// Returns the numbers of the event that comes after `frames` frames.
     pub(super) fn place(self, event: &Event, frames: u64) -> Place {
         match self {
-            Numbering::Topics => Place {
-                sid: sid_of_topic(event.offset.epoch, event.topic()),
+            Numbering::Topics { life } => Place {
+                sid: sid_of_topic(event.offset.epoch, event.topic(), life),
                 seq: event.topic_seq,
             },
             Numbering::Own { sid, base } => Place {
@@ -70,7 +91,7 @@ impl Numbering {
     /// Returns this numbering after `frames` more frames.
     pub(super) fn after(self, frames: u64) -> Numbering {
         match self {
-            Numbering::Topics => Numbering::Topics,
+            Numbering::Topics { .. } => self,
             Numbering::Own { sid, base } => Numbering::Own {
                 sid,
                 base: base + frames,
@@ -81,12 +102,12 @@ impl Numbering {
     /// Returns the directory of a stream that is numbered like this.
     pub(super) fn streams(self, view: &View, epoch: u64) -> Vec<Stream> {
         let whole = |topic| Stream {
-            sid: sid_of_topic(epoch, topic),
+            sid: sid_of_topic(epoch, topic, self.life()),
             topics: vec![topic],
             filtered: false,
         };
         match self {
-            Numbering::Topics => view.topics().map(whole).collect(),
+            Numbering::Topics { .. } => view.topics().map(whole).collect(),
             Numbering::Own { sid, .. } => vec![Stream {
                 sid,
                 topics: view.topics().collect(),
@@ -129,7 +150,10 @@ impl Lanes {
     /// Tells whether a stream that comes out of history would find a lane now.
     pub(super) fn has_room(&self, view: &View, form: Form, numbering: Numbering) -> bool {
         self.slab.len() < self.max
-            || (numbering == Numbering::Topics && self.shared.contains_key(&(view.clone(), form)))
+            || (matches!(numbering, Numbering::Topics { .. })
+                && self
+                    .shared
+                    .contains_key(&(view.clone(), form, numbering.life())))
     }
 
     /// Gives the lane that everybody with this view shares another reader, or opens it: it then begins after `floor`.
@@ -141,7 +165,7 @@ impl Lanes {
         numbering: Numbering,
         floor: u64,
     ) -> Option<usize> {
-        let key = (view.clone(), form);
+        let key = (view.clone(), form, numbering.life());
         if let Some(&id) = self.shared.get(&key) {
             self.slab[id].readers += 1;
             return Some(id);
@@ -183,7 +207,8 @@ impl Lanes {
         }
         let lane = self.slab.remove(id);
         if lane.is_shared {
-            self.shared.remove(&(lane.view, lane.form));
+            self.shared
+                .remove(&(lane.view, lane.form, lane.numbering.life()));
         }
     }
 

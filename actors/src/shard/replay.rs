@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use glint::{Event, Topic};
+use glint::Event;
 use lane::Join;
 use ledger::LedgerError;
 use wire::{Control, Rendering};
@@ -148,7 +148,8 @@ impl Core {
         self.wake_one(id);
     }
 
-    /// Tells a slot that what comes next for it up to `floor` is gone, and takes it there.
+    /// Tells a slot that what comes next for it up to `floor` is gone, and takes it there, on fresh sids where it has
+    /// any.
     pub(super) fn say_gone(
         &mut self,
         id: usize,
@@ -168,15 +169,23 @@ impl Core {
         let (epoch, zone) = (self.tail.epoch(), self.settings.zone);
         let slot = &mut self.slots[id];
         gap.push(slot.form, zone, &mut slot.control_seq, out);
-        slot.push_jumps(numbering, epoch, zone, Topic::is_stored, out);
         slot.seen = floor;
+        if slot.form.is_numbered() {
+            let numbering = numbering.after_gap(epoch, &mut self.sids);
+            let streams = numbering.streams(&slot.view, epoch);
+            Control::Directory(&streams).push(slot.form, zone, &mut slot.control_seq, out);
+            slot.stage = Stage::Replay(numbering);
+            slot.jumps = false;
+        }
     }
 
     /// Takes a slot that has caught up into a lane, and tells whether to look again.
     fn go_live(&mut self, id: usize, numbering: Numbering, out: &mut Vec<u8>) -> bool {
         let slot = &self.slots[id];
         let lane = match numbering {
-            Numbering::Topics => self.lanes.join(&slot.view, slot.form, numbering, self.head),
+            Numbering::Topics { .. } => {
+                self.lanes.join(&slot.view, slot.form, numbering, self.head)
+            }
             Numbering::Own { .. } => self.lanes.open(&slot.view, slot.form, numbering, self.head),
         };
         let Some(lane) = lane else {
@@ -195,8 +204,9 @@ impl Core {
         let (epoch, zone) = (self.tail.epoch(), self.settings.zone);
         let slot = &mut self.slots[id];
         slot.stage = Stage::Live { lane, cursor };
-        if std::mem::take(&mut slot.lapsed) {
-            slot.push_jumps(numbering, epoch, zone, |topic| !topic.is_stored(), out);
+        slot.lapsed = false;
+        if std::mem::take(&mut slot.jumps) {
+            slot.push_jumps(numbering, epoch, zone, out);
         }
         true
     }

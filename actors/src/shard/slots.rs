@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use glint::{Event, Refusal, Topic, Zone};
+use glint::{Event, Offset, Refusal, Zone};
 use lane::{Cursor, Read};
 use sieve::View;
 use wire::{Control, Form, Hello, sid_of_topic};
@@ -54,8 +54,10 @@ pub(super) struct Slot {
     pub(super) page: VecDeque<Arc<Event>>,
     /// Whether more of it is on its way.
     pub(super) fetching: bool,
-    /// Whether it has left a lane and not come to one since: what is not stored was not sent meanwhile.
+    /// Whether it has left a lane and not come to one since.
     pub(super) lapsed: bool,
+    /// Whether sids that it has will jump when it comes to a lane: what is not stored was not sent meanwhile.
+    pub(super) jumps: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +91,10 @@ impl Core {
         let numbering = if is_own {
             Numbering::fresh(epoch, &mut self.sids)
         } else {
-            Numbering::Topics
+            // A reader that had a part of this epoch and comes back behind a gap has met the sids of the first life.
+            let came_back = |(from, ..): (Offset, Offset, _)| from.epoch == epoch && from.seq > 0;
+            let life = u8::from(form.is_numbered() && start.gap.is_some_and(came_back));
+            Numbering::Topics { life }
         };
         let mut stage = Stage::Replay(numbering);
         if start.seen == self.head && until == u64::MAX && !is_alone {
@@ -126,6 +131,7 @@ impl Core {
             page: VecDeque::new(),
             fetching: false,
             lapsed: false,
+            jumps: false,
             view,
         };
         self.greet(&mut slot, &start, numbering);
@@ -162,10 +168,6 @@ impl Core {
                     stamp,
                 },
             );
-            let mut aside = std::mem::take(&mut slot.aside);
-            let (epoch, zone) = (self.tail.epoch(), self.settings.zone);
-            slot.push_jumps(numbering, epoch, zone, Topic::is_stored, &mut aside);
-            slot.aside = aside;
         }
     }
 
@@ -212,6 +214,7 @@ impl Core {
         let numbering = self.lanes.numbering(lane).after(cursor.number());
         slot.stage = Stage::Replay(numbering);
         slot.lapsed = true;
+        slot.jumps = true;
         if let Some(at) = slot.parked_at.take() {
             let parked = &mut self.lanes.get_mut(lane).parked;
             parked.swap_remove(at);
@@ -340,21 +343,23 @@ impl Slot {
         self.seen = seen;
     }
 
-    /// Tells a reader of numbered frames which of its streams go on elsewhere: a strict one takes no frame of a sid any
-    /// more that jumped, unless it is told to begin anew.
+    /// Tells a reader of numbered frames which of its streams go on elsewhere although nothing of it is gone: what is
+    /// not stored. A strict reader takes no frame of a sid any more that jumped, unless it is told to begin anew.
     pub(super) fn push_jumps(
         &mut self,
         numbering: Numbering,
         epoch: u64,
         zone: Zone,
-        jumped: fn(Topic) -> bool,
         out: &mut Vec<u8>,
     ) {
-        if !self.form.is_numbered() || numbering != Numbering::Topics {
+        let Numbering::Topics { life } = numbering else {
+            return;
+        };
+        if !self.form.is_numbered() {
             return;
         }
-        for topic in self.view.topics().filter(|topic| jumped(*topic)) {
-            let sid = sid_of_topic(epoch, topic);
+        for topic in self.view.topics().filter(|topic| !topic.is_stored()) {
+            let sid = sid_of_topic(epoch, topic, life);
             let error = Control::Error {
                 code: "SEQ_GAP",
                 detail: &format!(

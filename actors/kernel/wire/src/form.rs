@@ -91,13 +91,25 @@ pub struct Place {
 const STREAM_BITS: u32 = 20;
 /// First stream number that is not a topic's.
 const FIRST_VIEW: u64 = 0x100;
+/// Stream numbers of one life of the topics.
+const LIFE_STRIDE: u64 = 32;
 
-/// Returns the sid of a whole topic in an epoch: the same for every subscriber, so that frames can be shared.
+/// Lives of a topic's sid: a subscriber takes the next with each gap.
+pub const TOPIC_LIVES: u8 = (FIRST_VIEW / LIFE_STRIDE) as u8;
+
+const _: () = assert!(
+    Topic::ALL.len() < LIFE_STRIDE as usize,
+    "a topic has no number"
+);
+
+/// Returns the sid of a whole topic in an epoch: the same for every subscriber in the same life, so that frames can be
+/// shared. `life` is the number of gaps that the subscriber met, below [`TOPIC_LIVES`].
 ///
-/// The epoch is part of it, because a strict reader that met a jump within one sid would stay stuck for ever.
+/// Epoch and life are part of it, because a strict reader that met a jump within one sid would stay stuck for ever.
 #[must_use]
-pub fn sid_of_topic(epoch: u64, topic: Topic) -> u64 {
-    (epoch << STREAM_BITS) | (topic.index() as u64 + 1)
+pub fn sid_of_topic(epoch: u64, topic: Topic, life: u8) -> u64 {
+    let life = u64::from(life % TOPIC_LIVES);
+    (epoch << STREAM_BITS) | (life * LIFE_STRIDE + topic.index() as u64 + 1)
 }
 
 /// Returns the sid of the `number`th filtered stream in an epoch, distinct for 2^20 - 256 numbers in a row.

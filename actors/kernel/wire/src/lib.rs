@@ -21,4 +21,4 @@ mod sse;
 pub mod ws;
 
 pub use control::{Control, Hello, Stream};
-pub use form::{Form, Place, Rendering, plain, sid_of_topic, sid_of_view};
+pub use form::{Form, Place, Rendering, TOPIC_LIVES, plain, sid_of_topic, sid_of_view};

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use glint::phase::Anchor;
-use glint::{Breath, Draft, Event, Name, Offset, Refusal, Stamp, Zone};
+use glint::{Breath, Draft, Event, Name, Offset, Refusal, Stamp, Topic, Zone};
 use prometheus::Registry;
 use sieve::{Ask, View};
 use uuid::Uuid;
-use wire::Form;
+use wire::{Form, TOPIC_LIVES, sid_of_topic};
 
 use super::said::{self, Heard, Said};
 use crate::clock::Clock;
@@ -410,8 +410,13 @@ impl Reader {
         let mut last: HashMap<u64, u64> = HashMap::new();
         for said in &self.said {
             match said {
+                // Nothing that is kept jumps within a sid: behind a gap it goes on in another.
                 Said::Error(text) if text.contains("SEQ_GAP") => {
-                    last.retain(|sid, _| !text.contains(&format!("sid {sid} ")));
+                    let beats = (0..TOPIC_LIVES).map(|n| sid_of_topic(EPOCH, Topic::Heartbeat, n));
+                    let jumps = |sid: &u64| text.contains(&format!("sid {sid} "));
+                    let jumped: Vec<u64> = beats.filter(jumps).collect();
+                    assert_eq!(jumped.len(), 1, "{text}");
+                    last.remove(&jumped[0]);
                 }
                 Said::Event(heard) => {
                     let (sid, seq) = heard.place.expect("a place");

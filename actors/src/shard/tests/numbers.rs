@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use glint::{Name, Topic};
 use sieve::View;
-use wire::{Form, sid_of_topic};
+use wire::{Form, TOPIC_LIVES, sid_of_topic};
 
-use super::house::{EPOCH, House, NARROW, Plan, of_module, of_topics};
+use super::house::{EPOCH, House, NARROW, Plan, Reader, at, of_module, of_topics, request};
 use super::said::Said;
-use crate::shard::From;
+use crate::shard::{From, Request, Slow};
 
 const NUMBERED: [Form; 3] = [Form::SseGs1, Form::WsGs1Text, Form::WsGs1Binary];
 
@@ -39,12 +39,12 @@ async fn whole_topics_have_the_same_numbers_for_everybody() {
         reader.read_strictly();
         for heard in reader.heard() {
             let Some(cursor) = heard.cursor else {
-                let sid = sid_of_topic(EPOCH, Topic::Heartbeat);
+                let sid = sid_of_topic(EPOCH, Topic::Heartbeat, 0);
                 assert_eq!(heard.place, Some((sid, 1)));
                 continue;
             };
             let event = &past[cursor.seq as usize - 1];
-            let sid = sid_of_topic(EPOCH, event.topic());
+            let sid = sid_of_topic(EPOCH, event.topic(), 0);
             assert_eq!(heard.place, Some((sid, event.topic_seq)));
         }
         assert_eq!(reader.seqs().last(), Some(&307));
@@ -120,7 +120,7 @@ async fn a_filtered_view_has_a_sid_of_its_own_without_jumps_even_after_falls() {
                 .filter_map(|heard| heard.place)
                 .map(|place| place.0)
                 .collect();
-            let topics = Topic::ALL.map(|topic| sid_of_topic(EPOCH, topic));
+            let topics = Topic::ALL.map(|topic| sid_of_topic(EPOCH, topic, 0));
             assert!(sids.len() == 1 && topics.iter().all(|sid| !sids.contains(sid)));
         }
         assert!(
@@ -195,16 +195,132 @@ async fn strict_readers_go_on(history: usize) {
             .filter(|said| matches!(said, Said::Error(_)))
             .count();
         let gaps = reader.gaps().len();
-        let view = View::everything();
-        let stored = view.topics().filter(|topic| topic.is_stored()).count();
         assert_eq!(
             (jumps, gaps),
-            if history > 1000 {
-                (3, 0)
-            } else {
-                (3 + 3 * stored, 3)
-            },
+            // Behind a gap all sids are fresh; without one only what is not stored jumps.
+            if history > 1000 { (3, 0) } else { (0, 3) },
             "{form:?}"
         );
+    }
+}
+
+/// Reads on over a gap of 300 glints and returns the sids of what came before and of what comes after it.
+async fn over_a_gap(house: &House, reader: &mut Reader) -> [HashSet<u64>; 2] {
+    reader.catch_up().await;
+    house.burst("a", 3).await;
+    reader.catch_up().await;
+    let before = sids(reader);
+    reader.take();
+    house.burst("a", 300).await;
+    reader.catch_up().await;
+    house.announce(Name::Heartbeat);
+    house.announce(Name::PhaseUpdate);
+    reader.catch_up().await;
+    assert_eq!(reader.gaps().len(), 1);
+    [before, sids(reader)]
+}
+
+fn sids(reader: &Reader) -> HashSet<u64> {
+    reader
+        .heard()
+        .filter_map(|heard| heard.place)
+        .map(|place| place.0)
+        .collect()
+}
+
+#[actix_rt::test]
+async fn behind_a_gap_every_sid_is_fresh_and_named_first() {
+    let house = House::open(Plan {
+        lane: NARROW,
+        history: 100,
+        ..Plan::default()
+    })
+    .await;
+    for form in NUMBERED {
+        for (view, slow) in [
+            (View::everything(), Slow::Replay),
+            (View::everything(), Slow::Skip),
+            (of_module("a"), Slow::Replay),
+            (of_module("a"), Slow::Skip),
+        ] {
+            let ask = Request {
+                slow,
+                ..request(form, &view, From::Now)
+            };
+            let mut reader = house.try_attach(0, ask).expect("a seat");
+            let mut had = HashSet::new();
+            for _ in 0..TOPIC_LIVES + 2 {
+                let [before, after] = over_a_gap(&house, &mut reader).await;
+                had.extend(before);
+                assert!(
+                    had.is_disjoint(&after),
+                    "{form:?} {slow:?}: {after:?} again"
+                );
+                let said = &reader.said;
+                let gap = said
+                    .iter()
+                    .position(|said| matches!(said, Said::Gap { .. }));
+                let Some(Said::Answer(directory)) = said.get(gap.expect("a gap") + 1) else {
+                    panic!("no directory behind the gap: {said:?}");
+                };
+                for sid in &after {
+                    assert!(directory.contains(&sid.to_string()), "{sid} in {directory}");
+                }
+                had.extend(after);
+            }
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn who_met_as_many_gaps_shares_lanes_again() {
+    let house = House::open(Plan {
+        lane: NARROW,
+        history: 100,
+        lanes_max: 2,
+        ..Plan::default()
+    })
+    .await;
+    let view = View::everything();
+    let mut readers = [0; 20].map(|_| house.attach(Form::WsGs1Text, &view, From::Now));
+    for reader in &mut readers {
+        reader.catch_up().await;
+    }
+    house.burst("a", 300).await;
+    let mut fresh = HashSet::new();
+    for reader in &mut readers {
+        assert_eq!(reader.catch_up().await.gaps().len(), 1);
+        fresh.extend(sids(reader));
+    }
+    assert_eq!(fresh.len(), 1, "one topic, one life");
+}
+
+#[actix_rt::test]
+async fn who_comes_back_behind_a_gap_is_greeted_with_fresh_sids() {
+    let house = House::open(Plan {
+        history: 100,
+        ..Plan::default()
+    })
+    .await;
+    house.burst("a", 300).await;
+    let known: Vec<u64> = Topic::ALL
+        .map(|topic| sid_of_topic(EPOCH, topic, 0))
+        .to_vec();
+    for form in NUMBERED {
+        let view = View::everything();
+        let elsewhere = glint::Offset { epoch: 8, seq: 120 };
+        for (cursor, is_known) in [(at(20), true), (at(9999), true), (elsewhere, false)] {
+            let mut reader = house.attach(form, &view, From::After(cursor));
+            reader.catch_up().await;
+            house.post("a").await;
+            reader.catch_up().await.read_strictly();
+            let Some(Said::Hello { sids: named, .. }) = reader.said.first() else {
+                panic!("{:?}", reader.said);
+            };
+            assert_eq!(reader.gaps().len(), 1);
+            assert!(sids(&reader).iter().all(|sid| named.contains(sid)));
+            let is_fresh = named.iter().all(|sid| !known.contains(sid));
+            assert_eq!(is_fresh, is_known, "{form:?} {cursor}: {named:?}");
+        }
     }
 }

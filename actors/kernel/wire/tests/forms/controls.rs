@@ -49,7 +49,7 @@ fn streams() -> Vec<Stream> {
     let epoch = Offset::MAX_EPOCH;
     vec![
         Stream {
-            sid: wire::sid_of_topic(epoch, Topic::Glints),
+            sid: wire::sid_of_topic(epoch, Topic::Glints, 0),
             topics: vec![Topic::Glints],
             filtered: false,
         },

@@ -115,7 +115,9 @@ fn sids_are_safe_integers_up_to_the_last_epoch_and_never_meet() {
     let last = Offset::MAX_EPOCH;
     let mut sids = Vec::new();
     for epoch in [0, 1, last - 1, last] {
-        sids.extend(glint::Topic::ALL.map(|topic| wire::sid_of_topic(epoch, topic)));
+        for life in 0..wire::TOPIC_LIVES {
+            sids.extend(glint::Topic::ALL.map(|topic| wire::sid_of_topic(epoch, topic, life)));
+        }
         sids.extend((0..1000).map(|number| wire::sid_of_view(epoch, number)));
         sids.extend((1_048_000..1_048_320).map(|number| wire::sid_of_view(epoch, number)));
     }
