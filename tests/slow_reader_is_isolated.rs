@@ -8,7 +8,7 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use glint::json::Value;
 use support::gs1::{Cursors, text_frame};
@@ -167,8 +167,14 @@ fn a_reader_that_stops_for_too_long_is_told_exactly_what_it_lost() {
     }
     account.check(&places);
     let (mut told, mut last) = (false, None);
+    let mut sids = HashSet::new();
     while last != Some(GLINTS - 1) {
         let frame = text_frame(framed.next().data.as_bytes());
+        if frame.sid == 0 && frame.kind == Kind::Doc {
+            let value = frame.value();
+            assert_eq!(text_at(&value, &["event"]), "directory");
+            continue;
+        }
         if frame.sid == 0 {
             assert_eq!(frame.kind, Kind::Err);
             assert!(
@@ -178,6 +184,12 @@ fn a_reader_that_stops_for_too_long_is_told_exactly_what_it_lost() {
             told = true;
             continue;
         }
+        assert!(
+            !told || !sids.contains(&frame.sid),
+            "sid {} goes on behind a gap",
+            frame.sid
+        );
+        sids.insert(frame.sid);
         let number = count_at(&frame.value(), &["data", "n"]);
         let is_next = last.is_none_or(|last| number == last + 1);
         assert!(
