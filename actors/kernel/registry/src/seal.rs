@@ -1,0 +1,123 @@
+//! Digests: the seal over the ordered list, the fingerprint of one URL.
+
+use std::fmt;
+use std::str::FromStr;
+
+use blake2b_simd::{Params, State};
+use thiserror::Error;
+
+/// Bytes of a seal and of a fingerprint.
+const DIGEST_BYTES: usize = 16;
+
+/// The seal of a list: BLAKE2b with a digest of 16 bytes over `{"urls":[…]}`. Displays as 32 hexadecimal digits.
+///
+/// Equal lists have equal seals. It says nothing of payloads beyond what orders them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Seal(pub [u8; DIGEST_BYTES]);
+
+impl fmt::Display for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seal({self})")
+    }
+}
+
+/// A text that is no seal.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("a seal is 32 lowercase hexadecimal digits")]
+pub struct SealError;
+
+impl SealError {
+    /// A stable token for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        "seal_malformed"
+    }
+}
+
+impl FromStr for Seal {
+    type Err = SealError;
+
+    fn from_str(text: &str) -> Result<Seal, SealError> {
+        let digits = text.len() == DIGEST_BYTES * 2
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let number = u128::from_str_radix(text, 16).ok().filter(|_| digits);
+        number
+            .map(|number| Seal(number.to_be_bytes()))
+            .ok_or(SealError)
+    }
+}
+
+/// Seals a list, which must come in its order.
+pub fn seal<'u>(urls: impl IntoIterator<Item = &'u str>) -> Seal {
+    /// The digest is fed in pieces of about this size: a call for each URL costs more than the digest.
+    const PIECE: usize = 16 * 1024;
+    let mut state = params().to_state();
+    let mut piece = String::with_capacity(PIECE + 1024);
+    piece.push_str("{\"urls\":[");
+    for (nth, url) in urls.into_iter().enumerate() {
+        if nth > 0 {
+            piece.push(',');
+        }
+        crate::render::text(url, &mut piece);
+        if piece.len() >= PIECE {
+            state.update(piece.as_bytes());
+            piece.clear();
+        }
+    }
+    piece.push_str("]}");
+    state.update(piece.as_bytes());
+    Seal(digest(&state))
+}
+
+/// The fingerprint of a URL: what stands for it where two registries are compared. The first bytes order them.
+pub type Fingerprint = u128;
+
+/// Returns the fingerprint of a URL: BLAKE2b with a digest of 16 bytes, as a big-endian number.
+#[must_use]
+pub fn fingerprint(url: &str) -> Fingerprint {
+    u128::from_be_bytes(digest(params().to_state().update(url.as_bytes())))
+}
+
+fn params() -> Params {
+    let mut params = Params::new();
+    params.hash_length(DIGEST_BYTES);
+    params
+}
+
+fn digest(state: &State) -> [u8; DIGEST_BYTES] {
+    let mut bytes = [0; DIGEST_BYTES];
+    bytes.copy_from_slice(state.finalize().as_bytes());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_length_is_part_of_the_digest() {
+        assert_eq!(seal([]).to_string(), "fbace09c6439af5ec18a780e9c7c8131");
+    }
+
+    #[test]
+    fn a_seal_reads_back_and_nothing_else_does() {
+        let text = "fbace09c6439af5ec18a780e9c7c8131";
+        assert_eq!(text.parse::<Seal>().unwrap().to_string(), text);
+        for bad in [
+            "",
+            "FBACE09C6439AF5EC18A780E9C7C8131",
+            "+bace09c6439af5ec18a780e9c7c8131",
+            &text[1..],
+        ] {
+            assert_eq!(bad.parse::<Seal>(), Err(SealError), "{bad}");
+        }
+    }
+}
