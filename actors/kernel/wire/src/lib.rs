@@ -10,7 +10,9 @@
 //! - [`gs1`]: frames, text and binary.
 //! - [`glyph`]: payload text, state hash, and the way back to JSON.
 //! - [`ws`]: WebSocket frames.
+//! - [`chunk`]: chunks of HTTP/1.1, for streams that write to their sockets themselves.
 
+pub mod chunk;
 pub mod control;
 pub mod form;
 pub mod glyph;
