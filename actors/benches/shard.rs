@@ -135,6 +135,8 @@ fn cast() -> (Post<Emitter>, ShardHandle) {
         lanes_max: 64,
         streams_max: SEATS,
         keepalive: Duration::from_secs(15),
+        stall: Duration::from_secs(60),
+        coalesce: Duration::ZERO,
         retry_ms: (1000, 5000),
         zone,
     };

@@ -37,6 +37,8 @@ pub struct Metrics {
     pub(crate) stream_bytes: IntCounter,
     pub(crate) stream_gaps: IntCounter,
     pub(crate) stream_falls: IntCounter,
+    pub(crate) stream_stalls: IntCounter,
+    pub(crate) sockets: IntGauge,
     pub(crate) stages: HistogramVec,
     pub(crate) mail_waiting: IntGaugeVec,
     pub(crate) mail_waiting_bytes: IntGaugeVec,
@@ -77,6 +79,14 @@ impl Metrics {
             stream_gaps: maker.counter("edge_gaps_total", "Gaps that streams were told of.")?,
             stream_falls: maker
                 .counter("lane_falls_total", "Readers that a lane's window passed.")?,
+            stream_stalls: maker.counter(
+                "edge_stalls_total",
+                "Streams let go as their socket took nothing for too long.",
+            )?,
+            sockets: maker.gauge(
+                "edge_sockets",
+                "Streams that have their socket for themselves.",
+            )?,
             stages: maker.stages(
                 "stage_seconds",
                 "Time that a group of glints takes in each stage.",

@@ -8,6 +8,10 @@
 //! - `shard.rs`: the actor, its messages, [`ShardHandle::attach`].
 //! - `core`: what the actor and the seats of its worker share.
 //! - `lanes`: lanes by view and form, and their numbering.
+//! - `outlet`: a body that fetches its bytes, or a socket that is written to.
+//! - `pump`: visits streams in slices.
+//! - `deliver`: writes to sockets.
+//! - `sockets`: watches them.
 //! - `slots`: what is known of one stream; reading from it.
 //! - `slow`: what a stream gets that did not keep up.
 //! - `replay`: reading history, from memory and from disk, until a lane is reached.
@@ -15,11 +19,16 @@
 //! - `round`: what is done once a second: keepalives, time limits, drain.
 
 mod core;
+mod deliver;
 mod lanes;
+mod outlet;
+mod pump;
 mod replay;
 mod round;
 mod slots;
 mod slow;
+#[cfg(unix)]
+mod sockets;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -34,6 +43,7 @@ use glint::{Refusal, Zone};
 use sieve::View;
 use wire::{Control, Form};
 
+pub use self::outlet::{Business, Ear};
 pub use self::slow::Slow;
 pub use self::start::{From, Reach, To, settle};
 
@@ -44,11 +54,6 @@ use crate::metrics::Metrics;
 use crate::phase::StateCell;
 use crate::tail::Tail;
 use crate::warden::Tripwire;
-
-/// Streams that are woken before others on this thread get a turn.
-///
-/// Waking thousands at once puts every other request of the worker behind thousands of writes.
-const WAKE_SLICE: usize = 64;
 
 /// How often streams are looked at for keepalives and time limits.
 const ROUND: Duration = Duration::from_secs(1);
@@ -68,6 +73,10 @@ pub struct Settings {
     pub streams_max: usize,
     /// Longest silence on a stream.
     pub keepalive: Duration,
+    /// How long a socket may take nothing of what there is for it.
+    pub stall: Duration,
+    /// How long events are held back, so that more of them go out together.
+    pub coalesce: Duration,
     /// Shortest and longest time after which a client is told to come back, in milliseconds.
     pub retry_ms: (u32, u32),
     /// What zoneless times are local to.
@@ -188,9 +197,21 @@ impl ShardHandle {
     /// # Errors
     /// `streams_full` or `views_full` at the bound, `draining` when the broker is stopping.
     pub fn attach(&self, request: Request) -> Result<Seat, Refusal> {
+        self.open(request, false)
+    }
+
+    /// Opens a stream that will be given a socket, on which the head of the response has promised chunks.
+    ///
+    /// # Errors
+    /// As [`ShardHandle::attach`].
+    pub fn attach_in_chunks(&self, request: Request) -> Result<Seat, Refusal> {
+        self.open(request, true)
+    }
+
+    fn open(&self, request: Request, in_chunks: bool) -> Result<Seat, Refusal> {
         let mut core = self.core.borrow_mut();
         core.pull();
-        let (id, serial) = core.attach(request)?;
+        let (id, serial) = core.attach(request, in_chunks)?;
         drop(core);
         self.pump();
         Ok(Seat {
@@ -199,30 +220,21 @@ impl ShardHandle {
                 id,
                 serial,
             },
+            is_handed_over: false,
         })
     }
 
-    /// Wakes who waits for what the lanes got, in slices, with others getting their turns between.
     fn pump(&self) {
-        let mut core = self.core.borrow_mut();
-        if core.pumping || core.to_wake.is_empty() {
-            return;
-        }
-        core.pumping = true;
-        drop(core);
-        let core = self.core.clone();
-        actix::spawn(async move {
-            while core.borrow_mut().wake(WAKE_SLICE) {
-                tokio::task::yield_now().await;
-            }
-        });
+        pump::start(&self.core);
     }
 }
 
-/// A stream: dropping it ends it.
+/// A stream: dropping it ends it, unless it was handed over.
 #[derive(Debug)]
 pub struct Seat {
     line: Line,
+    /// Whether the stream lives on by itself, on a socket of its own.
+    is_handed_over: bool,
 }
 
 impl Seat {
@@ -236,9 +248,9 @@ impl Seat {
     ) -> Poll<Option<Vec<u8>>> {
         let mut core = self.line.core.borrow_mut();
         let poll = core.read(self.line.id, cx.waker(), max_bytes);
-        let wanted = core.wanted.take();
+        let wanted = std::mem::take(&mut core.wanted);
         drop(core);
-        if let Some(fetch) = wanted {
+        for fetch in wanted {
             actix::spawn(fetch.run(self.line.core.clone()));
         }
         poll
@@ -253,7 +265,9 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.line.core.borrow_mut().detach(self.line.id);
+        if !self.is_handed_over {
+            self.line.core.borrow_mut().detach(self.line.id);
+        }
     }
 }
 
@@ -271,6 +285,7 @@ impl Line {
     /// A client that asks for answers and does not read them is cut off at 64 KiB of them.
     pub fn say(&self, control: &Control<'_>) {
         self.core.borrow_mut().say(self.id, self.serial, control);
+        pump::start(&self.core);
     }
 
     /// Ends the stream after a farewell with this reason and WebSocket close code.
@@ -278,10 +293,12 @@ impl Line {
         self.core
             .borrow_mut()
             .hang_up(self.id, self.serial, reason, close_code);
+        pump::start(&self.core);
     }
 
     /// Names this one's streams of numbered frames anew, for a client that lost its place.
     pub fn directory(&self) {
         self.core.borrow_mut().directory(self.id, self.serial);
+        pump::start(&self.core);
     }
 }

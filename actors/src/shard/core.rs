@@ -1,10 +1,10 @@
 //! What the actor and the seats of one worker share.
 
 use std::collections::VecDeque;
-use std::task::Waker;
 use std::time::Duration;
 
 use glint::{Offset, Refusal, RefusalKind};
+use mio::net::TcpStream;
 use prometheus::Histogram;
 use slab::Slab;
 use tokio::time::Instant;
@@ -12,8 +12,11 @@ use wire::Rendering;
 
 use super::Settings;
 use super::lanes::Lanes;
+use super::outlet::Outlet;
 use super::replay::Fetch;
 use super::slots::Slot;
+#[cfg(unix)]
+use super::sockets::Sockets;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Stage};
 use crate::phase::StateCell;
@@ -43,10 +46,17 @@ pub(super) struct Core {
     pub(super) sids: u64,
     /// Slots to be woken, in the order in which they waited.
     pub(super) to_wake: VecDeque<usize>,
-    /// A page of history that the slot which was read last wants from disk.
-    pub(super) wanted: Option<Fetch>,
+    /// Pages of history that slots want from disk.
+    pub(super) wanted: Vec<Fetch>,
     /// Whether somebody is waking them.
     pub(super) pumping: bool,
+    /// What watches the sockets that were handed over, from the first one on.
+    #[cfg(unix)]
+    pub(super) sockets: Option<Sockets>,
+    /// Connections whose streams have ended, oldest first.
+    pub(super) lingering: VecDeque<(Duration, TcpStream)>,
+    /// The age of this worker when it last looked at the clock, which it does once for many streams.
+    pub(super) now: Duration,
     /// The newest stored event that the lanes have seen.
     pub(super) head: u64,
     /// How many streams to end in each round from now on, once the worker drains.
@@ -75,8 +85,12 @@ impl Core {
             serial: 0,
             sids: settings.worker << SID_BITS_PER_WORKER,
             to_wake: VecDeque::new(),
-            wanted: None,
+            wanted: Vec::new(),
             pumping: false,
+            #[cfg(unix)]
+            sockets: None,
+            lingering: VecDeque::new(),
+            now: Duration::ZERO,
             head: tail.head().seq,
             farewells: None,
             deliveries: 0,
@@ -162,13 +176,14 @@ impl Core {
         }
     }
 
-    /// Wakes up to `count` slots and tells whether there are more.
+    /// Wakes or writes to up to `count` slots and tells whether there are more.
     pub(super) fn wake(&mut self, count: usize) -> bool {
+        self.now = self.age();
         for _ in 0..count {
             let Some(id) = self.to_wake.pop_front() else {
                 break;
             };
-            self.wake_one(id);
+            self.visit(id);
         }
         if !self.to_wake.is_empty() {
             return true;
@@ -181,10 +196,24 @@ impl Core {
         false
     }
 
+    fn visit(&mut self, id: usize) {
+        // The slot may have gone meanwhile, or another may be in its place: a needless visit does no harm.
+        match self.slots.get_mut(id).map(|slot| &mut slot.outlet) {
+            Some(Outlet::Socket(_)) => self.deliver(id),
+            Some(Outlet::Body(waker)) => {
+                if let Some(waker) = waker.take() {
+                    waker.wake();
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Has one slot read on: a body at once, a socket by the pump, which whoever calls this has to start.
     pub(super) fn wake_one(&mut self, id: usize) {
-        // The slot may have gone meanwhile, or another may be in its place: a needless wake does no harm.
-        if let Some(waker) = self.slots.get_mut(id).and_then(|slot| slot.waker.take()) {
-            Waker::wake(waker);
+        match self.slots.get(id).map(|slot| &slot.outlet) {
+            Some(Outlet::Socket(_)) => self.to_wake.push_back(id),
+            _ => self.visit(id),
         }
     }
 

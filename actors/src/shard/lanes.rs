@@ -10,10 +10,11 @@ use glint::Event;
 use lane::Lane;
 use sieve::View;
 use slab::Slab;
+use wire::chunk::push_chunk;
 use wire::{Form, Place, Rendering, Stream, TOPIC_LIVES, sid_of_topic, sid_of_view};
 
 /// What the readers of a shared lane have in common: the life of their topics is the last part.
-type Key = (View, Form, u8);
+type Key = (View, Spelling, u8);
 
 /// Lanes of one worker.
 #[derive(Debug)]
@@ -24,6 +25,14 @@ pub(super) struct Lanes {
     shared: HashMap<Key, usize>,
 }
 
+/// How the frames of a lane are spelt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Spelling {
+    pub(super) form: Form,
+    /// Whether each frame is a chunk of HTTP/1.1: for streams that write to their sockets themselves.
+    pub(super) in_chunks: bool,
+}
+
 /// A lane with its readers.
 #[derive(Debug)]
 pub(super) struct ViewLane {
@@ -31,7 +40,7 @@ pub(super) struct ViewLane {
     /// Slots that have read everything and wait.
     pub(super) parked: Vec<usize>,
     view: View,
-    form: Form,
+    spelling: Spelling,
     numbering: Numbering,
     readers: usize,
     is_shared: bool,
@@ -148,12 +157,12 @@ impl Lanes {
     }
 
     /// Tells whether a stream that comes out of history would find a lane now.
-    pub(super) fn has_room(&self, view: &View, form: Form, numbering: Numbering) -> bool {
+    pub(super) fn has_room(&self, view: &View, spelling: Spelling, numbering: Numbering) -> bool {
         self.slab.len() < self.max
             || (matches!(numbering, Numbering::Topics { .. })
                 && self
                     .shared
-                    .contains_key(&(view.clone(), form, numbering.life())))
+                    .contains_key(&(view.clone(), spelling, numbering.life())))
     }
 
     /// Gives the lane that everybody with this view shares another reader, or opens it: it then begins after `floor`.
@@ -161,16 +170,16 @@ impl Lanes {
     pub(super) fn join(
         &mut self,
         view: &View,
-        form: Form,
+        spelling: Spelling,
         numbering: Numbering,
         floor: u64,
     ) -> Option<usize> {
-        let key = (view.clone(), form, numbering.life());
+        let key = (view.clone(), spelling, numbering.life());
         if let Some(&id) = self.shared.get(&key) {
             self.slab[id].readers += 1;
             return Some(id);
         }
-        let id = self.open(view, form, numbering, floor)?;
+        let id = self.open(view, spelling, numbering, floor)?;
         self.slab[id].is_shared = true;
         self.shared.insert(key, id);
         Some(id)
@@ -180,7 +189,7 @@ impl Lanes {
     pub(super) fn open(
         &mut self,
         view: &View,
-        form: Form,
+        spelling: Spelling,
         numbering: Numbering,
         floor: u64,
     ) -> Option<usize> {
@@ -191,7 +200,7 @@ impl Lanes {
             lane: Lane::new(self.limits, floor),
             parked: Vec::new(),
             view: view.clone(),
-            form,
+            spelling,
             numbering,
             readers: 1,
             is_shared: false,
@@ -208,7 +217,7 @@ impl Lanes {
         let lane = self.slab.remove(id);
         if lane.is_shared {
             self.shared
-                .remove(&(lane.view, lane.form, lane.numbering.life()));
+                .remove(&(lane.view, lane.spelling, lane.numbering.life()));
         }
     }
 
@@ -224,9 +233,12 @@ impl Lanes {
                 continue;
             }
             let place = lane.numbering.place(event, lane.lane.head().number());
-            let form = lane.form;
-            lane.lane
-                .append(event.offset.seq, |out| rendering.push(form, place, out));
+            let Spelling { form, in_chunks } = lane.spelling;
+            let spell = |out: &mut Vec<u8>| rendering.push(form, place, out);
+            lane.lane.append(event.offset.seq, |out| match in_chunks {
+                true => push_chunk(out, spell),
+                false => spell(out),
+            });
             to_wake.append(&mut lane.parked);
         }
     }

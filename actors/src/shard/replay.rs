@@ -10,9 +10,9 @@ use lane::Join;
 use ledger::LedgerError;
 use wire::{Control, Rendering};
 
-use super::Slow;
+use super::{Slow, pump};
 use super::core::Core;
-use super::lanes::Numbering;
+use super::lanes::{Numbering, Spelling};
 use super::slots::{CLOSE_NORMAL, Stage};
 use crate::scribe::Archive;
 use crate::tail::History;
@@ -39,6 +39,7 @@ impl Fetch {
     pub(super) async fn run(self, core: Rc<RefCell<Core>>) {
         let page = self.archive.page(self.after, self.until, REPLAY_PAGE).await;
         core.borrow_mut().fetched(self.id, self.serial, page);
+        pump::start(&core);
     }
 }
 
@@ -119,7 +120,7 @@ impl Core {
         let slot = &mut self.slots[id];
         if !std::mem::replace(&mut slot.fetching, true) {
             let (serial, after) = (slot.serial, slot.seen);
-            self.wanted = Some(Fetch {
+            self.wanted.push(Fetch {
                 archive,
                 id,
                 serial,
@@ -182,11 +183,15 @@ impl Core {
     /// Takes a slot that has caught up into a lane, and tells whether to look again.
     fn go_live(&mut self, id: usize, numbering: Numbering, out: &mut Vec<u8>) -> bool {
         let slot = &self.slots[id];
+        let spelling = Spelling {
+            form: slot.form,
+            in_chunks: slot.in_chunks,
+        };
         let lane = match numbering {
             Numbering::Topics { .. } => {
-                self.lanes.join(&slot.view, slot.form, numbering, self.head)
+                self.lanes.join(&slot.view, spelling, numbering, self.head)
             }
-            Numbering::Own { .. } => self.lanes.open(&slot.view, slot.form, numbering, self.head),
+            Numbering::Own { .. } => self.lanes.open(&slot.view, spelling, numbering, self.head),
         };
         let Some(lane) = lane else {
             let serial = slot.serial;

@@ -21,9 +21,15 @@ impl Core {
     /// Looks after every stream: keepalives, time limits, farewells.
     pub(super) fn round(&mut self) {
         let age = self.age();
+        self.now = age;
+        self.close_lingering();
         let mut farewells = self.farewells.unwrap_or(0);
         let mut due = Vec::new();
         for (id, slot) in &self.slots {
+            if slot.is_stalled(age, self.settings.stall) {
+                due.push((id, slot.serial, Due::Stalled));
+                continue;
+            }
             if slot.ended {
                 continue;
             }
@@ -48,6 +54,11 @@ impl Core {
                 Due::Keepalive => self.add(id, serial, &Control::Keepalive(self.clock.now())),
                 Due::Farewell(reason, close_code) => self.end(id, serial, reason, close_code),
                 Due::Place => self.tell_place(id, serial, age),
+                Due::Stalled => {
+                    self.metrics.stream_stalls.inc();
+                    self.detach(id);
+                    continue;
+                }
             }
             // A whole worker may be due at once, as after an event for all: woken in slices, like for events.
             self.to_wake.push_back(id);
@@ -158,6 +169,7 @@ enum Due {
     Keepalive,
     Farewell(&'static str, u16),
     Place,
+    Stalled,
 }
 
 /// Spreads numbers (the finaliser of SplitMix64, Steele, Lea and Flood, 2014).

@@ -11,7 +11,8 @@ use sieve::View;
 use wire::{Control, Form, Hello, sid_of_topic};
 
 use super::core::Core;
-use super::lanes::Numbering;
+use super::lanes::{Numbering, Spelling};
+use super::outlet::Outlet;
 use super::{Request, Slow, start};
 
 /// Pages of history without a match, after which others get their turn.
@@ -27,7 +28,9 @@ pub(super) const CLOSE_NORMAL: u16 = 1000;
 pub(super) struct Slot {
     pub(super) serial: u64,
     pub(super) form: Form,
-    pub(super) waker: Option<Waker>,
+    pub(super) outlet: Outlet,
+    /// Whether what it is sent is framed in chunks of HTTP/1.1.
+    pub(super) in_chunks: bool,
     /// Where it stands among the waiting ones of its lane.
     pub(super) parked_at: Option<usize>,
     /// Said to this stream alone, and sent before anything else.
@@ -68,9 +71,33 @@ pub(super) enum Stage {
     Live { lane: usize, cursor: Cursor },
 }
 
+/// What a slot gets next.
+pub(super) enum Gathered {
+    /// These bytes, in whole frames.
+    Bytes(Vec<u8>),
+    /// Nothing any more.
+    End,
+    /// Nothing now.
+    Nothing,
+}
+
+impl Gathered {
+    /// What is left of a stream that has ended.
+    fn of(rest: Vec<u8>) -> Gathered {
+        match rest.is_empty() {
+            true => Gathered::End,
+            false => Gathered::Bytes(rest),
+        }
+    }
+}
+
 impl Core {
     /// Opens a slot and says hello. Returns its id and serial.
-    pub(super) fn attach(&mut self, request: Request) -> Result<(usize, u64), Refusal> {
+    pub(super) fn attach(
+        &mut self,
+        request: Request,
+        in_chunks: bool,
+    ) -> Result<(usize, u64), Refusal> {
         self.check_room()?;
         let Request {
             view,
@@ -96,17 +123,18 @@ impl Core {
             let life = u8::from(form.is_numbered() && start.gap.is_some_and(came_back));
             Numbering::Topics { life }
         };
+        let spelling = Spelling { form, in_chunks };
         let mut stage = Stage::Replay(numbering);
         if start.seen == self.head && until == u64::MAX && !is_alone {
             let lane = self
                 .lanes
-                .join(&view, form, numbering, self.head)
+                .join(&view, spelling, numbering, self.head)
                 .ok_or_else(|| self.views_full())?;
             stage = Stage::Live {
                 lane,
                 cursor: self.lanes.get_mut(lane).lane.head(),
             };
-        } else if !self.lanes.has_room(&view, form, numbering) {
+        } else if !self.lanes.has_room(&view, spelling, numbering) {
             return Err(self.views_full());
         }
         let numbering = self.numbering(stage);
@@ -115,7 +143,8 @@ impl Core {
         let mut slot = Slot {
             serial: self.serial,
             form,
-            waker: None,
+            outlet: Outlet::Body(None),
+            in_chunks,
             parked_at: None,
             aside: Vec::new(),
             control_seq: 0,
@@ -197,11 +226,15 @@ impl Core {
         );
     }
 
-    /// Ends a slot that its connection has let go.
-    pub(super) fn detach(&mut self, id: usize) {
+    /// Ends a slot that its connection has let go, and returns what is left of it.
+    pub(super) fn detach(&mut self, id: usize) -> Slot {
         self.leave_lane(id);
         let slot = self.slots.remove(id);
         self.metrics.streams(slot.form).dec();
+        if matches!(slot.outlet, Outlet::Socket(_)) {
+            self.metrics.sockets.dec();
+        }
+        slot
     }
 
     /// Takes a slot out of its lane; from now on it reads history. Returns how its frames are numbered there.
@@ -233,15 +266,37 @@ impl Core {
         waker: &Waker,
         max_bytes: usize,
     ) -> Poll<Option<Vec<u8>>> {
+        match self.gather(id, max_bytes) {
+            Gathered::Bytes(bytes) => return Poll::Ready(Some(bytes)),
+            Gathered::End => return Poll::Ready(None),
+            Gathered::Nothing => {}
+        }
+        let slot = &mut self.slots[id];
+        slot.outlet = Outlet::Body(Some(waker.clone()));
+        match slot.stage {
+            Stage::Live { lane, .. } => self.park(id, lane),
+            // It is woken when the page is there.
+            Stage::Replay(_) if slot.fetching => {}
+            // Nothing matched in this turn: go on when others had theirs.
+            Stage::Replay(_) => waker.wake_by_ref(),
+        }
+        Poll::Pending
+    }
+
+    /// Takes together what a slot gets next. A slot with a socket gets nothing of its lane here, as that is written from
+    /// the lane itself.
+    pub(super) fn gather(&mut self, id: usize, max_bytes: usize) -> Gathered {
         let mut out = std::mem::take(&mut self.slots[id].aside);
         if self.slots[id].ended {
-            return Poll::Ready((!out.is_empty()).then_some(out));
+            return Gathered::of(out);
         }
+        let has_socket = matches!(self.slots[id].outlet, Outlet::Socket(_));
         for _ in 0..REPLAY_PAGES {
             if out.len() >= max_bytes || self.slots[id].ended || self.slots[id].left == 0 {
                 break;
             }
             let more = match self.slots[id].stage {
+                Stage::Live { .. } if has_socket => false,
                 Stage::Live { lane, cursor } => {
                     self.read_lane(id, lane, cursor, max_bytes, &mut out)
                 }
@@ -263,23 +318,15 @@ impl Core {
         if !out.is_empty() {
             self.delivered_bytes += out.len() as u64;
             slot.written_at = age;
-            return Poll::Ready(Some(out));
+            return Gathered::Bytes(out);
         }
-        if slot.ended {
-            return Poll::Ready(None);
+        match slot.ended {
+            true => Gathered::End,
+            false => Gathered::Nothing,
         }
-        slot.waker = Some(waker.clone());
-        match slot.stage {
-            Stage::Live { lane, .. } => self.park(id, lane),
-            // It is woken when the page is there.
-            Stage::Replay(_) if slot.fetching => {}
-            // Nothing matched in this turn: go on when others had theirs.
-            Stage::Replay(_) => waker.wake_by_ref(),
-        }
-        Poll::Pending
     }
 
-    fn park(&mut self, id: usize, lane: usize) {
+    pub(super) fn park(&mut self, id: usize, lane: usize) {
         let slot = &mut self.slots[id];
         if slot.parked_at.is_none() {
             let parked = &mut self.lanes.get_mut(lane).parked;
@@ -367,6 +414,16 @@ impl Slot {
                 ),
             };
             error.push(self.form, zone, &mut self.control_seq, out);
+        }
+    }
+
+    /// Tells whether its socket has taken nothing for longer than `limit`.
+    pub(super) fn is_stalled(&self, age: Duration, limit: Duration) -> bool {
+        match &self.outlet {
+            Outlet::Socket(socket) => socket
+                .full_since
+                .is_some_and(|since| age.saturating_sub(since) > limit),
+            Outlet::Body(_) => false,
         }
     }
 

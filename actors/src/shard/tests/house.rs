@@ -137,6 +137,8 @@ impl House {
                 lanes_max: plan.lanes_max,
                 streams_max: plan.streams_max,
                 keepalive: plan.keepalive,
+                stall: Duration::from_secs(60),
+                coalesce: Duration::ZERO,
                 retry_ms: (1000, 5000),
                 zone: Zone::default(),
             };
