@@ -29,7 +29,7 @@ use ledger::LedgerError;
 
 use self::ground::Ground;
 use self::signals::Signals;
-use crate::config::Settings;
+use crate::config::{HandOff, Settings};
 use crate::edge::desk::{Desk, Limits};
 use crate::edge::server;
 use crate::{drain, telemetry};
@@ -249,6 +249,7 @@ fn limits(settings: &Settings) -> Limits {
         batch_bytes: edge.batch_limit_bytes,
         batch_glints: edge.batch_max,
         body_timeout: Duration::from_secs(edge.body_timeout_seconds),
+        hand_off: edge.handoff == HandOff::Auto,
         refusal_delay: Duration::from_millis(edge.refusal_delay_ms),
     }
 }
@@ -272,6 +273,8 @@ fn server_settings(settings: &Settings) -> server::Settings {
             lanes_max: edge.views_max,
             streams_max: edge.streams_max,
             keepalive: Duration::from_secs(edge.keepalive_seconds),
+            stall: Duration::from_secs(edge.stall_seconds),
+            coalesce: Duration::from_millis(settings.lane.coalesce_ms),
             retry_ms: (
                 retry(settings.drain.retry_min_ms),
                 retry(settings.drain.retry_max_ms),

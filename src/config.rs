@@ -26,7 +26,7 @@ use std::path::PathBuf;
 pub use admin::{AdminSettings, Secret};
 pub use problem::{Layer, Problem, Problems};
 pub use settings::{
-    BreathSettings, Damaged, DataSettings, DrainSettings, EdgeSettings, LaneSettings,
+    BreathSettings, Damaged, DataSettings, DrainSettings, EdgeSettings, HandOff, LaneSettings,
     LogDurability, LogFormat, LogSettings, PublishSettings, Settings, TailSettings,
 };
 

@@ -5,7 +5,8 @@
 //! - [`server`]: listens, and makes the application of each worker.
 //! - [`routes`]: the table of addresses.
 //! - [`glints`], [`batch`], [`cloud`]: glints in.
-//! - [`streams`], [`negotiate`], [`body`], [`socket`]: streams out.
+//! - [`streams`], [`negotiate`], [`body`], [`socket`], [`frames`]: streams out, and what WebSocket clients say.
+//! - [`transport`]: how a stream gets the socket of its connection for itself.
 //! - [`history`]: the past in pages.
 //! - [`state`]: the addresses that existing dashboards poll.
 //! - [`health`]: what operators look at.
@@ -18,6 +19,7 @@ pub mod body;
 pub mod cloud;
 pub mod cors;
 pub mod desk;
+pub mod frames;
 pub mod glints;
 pub mod guard;
 pub mod health;
@@ -31,3 +33,4 @@ pub mod server;
 pub mod socket;
 pub mod state;
 pub mod streams;
+pub mod transport;

@@ -55,6 +55,10 @@ pub struct EdgeSettings {
     pub batch_max: usize,
     /// Longest silence on a stream.
     pub keepalive_seconds: u64,
+    /// Whether streams get the socket of their connection for themselves.
+    pub handoff: HandOff,
+    /// How long a client may take nothing of what there is for it.
+    pub stall_seconds: u64,
     /// How long a refusal of a stream is held back.
     pub refusal_delay_ms: u64,
     /// Time to receive the body of a request.
@@ -69,6 +73,18 @@ pub struct LaneSettings {
     pub window_bytes: usize,
     /// Size of the pieces it is made of.
     pub page_bytes: usize,
+    /// How long events are held back to go out together.
+    pub coalesce_ms: u64,
+}
+
+/// Whether streams get the socket of their connection for themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HandOff {
+    /// Where they can: HTTP/1.1, plain TCP.
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// Settings of the history in memory.

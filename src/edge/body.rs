@@ -1,10 +1,11 @@
-//! A stream as the body of a response: the way that works everywhere.
+//! A stream as the body of a response: the way that works everywhere. Where it can be, a stream has the socket for itself
+//! instead, see [`transport`](super::transport).
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 use actors::shard::Seat;
 
@@ -14,27 +15,13 @@ const CHUNK_BYTES: usize = 16 * 1024;
 /// The body of a stream. Dropping it, as the connection does when the client is gone, ends the stream.
 pub struct StreamBody {
     seat: Seat,
-    /// Kept until the stream ends, as its end tells the reader of a WebSocket that the connection is gone.
-    _companion: Option<BoxBody>,
 }
 
 impl StreamBody {
     /// Makes a body that sends what `seat` gets.
     #[must_use]
     pub fn new(seat: Seat) -> StreamBody {
-        StreamBody {
-            seat,
-            _companion: None,
-        }
-    }
-
-    /// Makes a body that also keeps another alive.
-    #[must_use]
-    pub fn with_companion(seat: Seat, companion: BoxBody) -> StreamBody {
-        StreamBody {
-            seat,
-            _companion: Some(companion),
-        }
+        StreamBody { seat }
     }
 }
 

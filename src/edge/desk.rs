@@ -34,6 +34,8 @@ pub struct Limits {
     pub batch_glints: usize,
     /// Time for a body to arrive.
     pub body_timeout: Duration,
+    /// Whether streams get the socket of their connection for themselves, where they can.
+    pub hand_off: bool,
     /// How long a refused stream is held, since some clients come back at once, for ever.
     pub refusal_delay: Duration,
 }

@@ -17,8 +17,12 @@ pub const GS1_TEXT: &str = "gs1-t.v1";
 pub const GS1_BINARY: &str = "gs1-b.v1";
 /// The JSON subprotocol.
 pub const JSON: &str = "glintcast.json.v1";
-/// All subprotocols.
-pub const SUBPROTOCOLS: [&str; 3] = [GS1_TEXT, GS1_BINARY, JSON];
+/// All subprotocols, and what is spoken in them.
+const SUBPROTOCOLS: [(&str, Form); 3] = [
+    (GS1_TEXT, Form::WsGs1Text),
+    (GS1_BINARY, Form::WsGs1Binary),
+    (JSON, Form::WsPlain),
+];
 
 /// Longest time after which a stream can be asked to end, in seconds: a day.
 const MAX_TIMEOUT_SECONDS: f64 = 86_400.0;
@@ -124,28 +128,35 @@ fn form(http: &HttpRequest, parameters: &Parameters) -> Result<Form, Refusal> {
 
 /// The first subprotocol of the client's that we speak; without any, what `framing` says; without that, GS1-T.
 fn socket_form(http: &HttpRequest, framing: Option<&str>) -> Result<Form, Refusal> {
-    let offered = http
-        .headers()
-        .get_all("sec-websocket-protocol")
-        .filter_map(|value| value.to_str().ok());
-    let chosen = offered
-        .flat_map(|list| list.split(','))
-        .map(str::trim)
-        .find_map(|protocol| match protocol {
-            GS1_TEXT => Some(Form::WsGs1Text),
-            GS1_BINARY => Some(Form::WsGs1Binary),
-            JSON => Some(Form::WsPlain),
-            _ => None,
-        });
     let framings = [
         ("gs1", Form::WsGs1Text),
         ("gs1b", Form::WsGs1Binary),
         ("json", Form::WsPlain),
     ];
-    match chosen {
-        Some(form) => Ok(form),
+    match chosen(http.headers()) {
+        Some((_, form)) => Ok(form),
         None => one_of(framing, "framing", &framings, Form::WsGs1Text),
     }
+}
+
+/// Returns the first subprotocol of the client's that we speak, for the answer to its handshake.
+#[must_use]
+pub fn subprotocol(http: &HttpRequest) -> Option<&'static str> {
+    chosen(http.headers()).map(|(protocol, _)| protocol)
+}
+
+fn chosen(headers: &HeaderMap) -> Option<(&'static str, Form)> {
+    let offered = headers
+        .get_all("sec-websocket-protocol")
+        .filter_map(|value| value.to_str().ok());
+    offered
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .find_map(|offer| {
+            SUBPROTOCOLS
+                .into_iter()
+                .find(|(protocol, _)| *protocol == offer)
+        })
 }
 
 fn accepts(headers: &HeaderMap, media_type: &str) -> bool {

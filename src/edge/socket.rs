@@ -10,13 +10,17 @@
 //! A frame that cannot be read is answered with an error and ends the connection: 1007 when its bytes are wrong, 1009
 //! when it is too large, 1003 when it is of the wrong type, 1002 when it is no WebSocket frame at all. A glint that is refused is answered and ends nothing.
 
-use actix_web::body::MessageBody;
+use std::cell::Cell;
+use std::rc::Rc;
+
+use actix_http::ws;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, rt};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, ProtocolError};
 use actors::emitter::Offer;
-use actors::shard::{Line, Seat};
-use futures_util::StreamExt;
+use actors::shard::{Business, Ear, Line, Seat};
+use futures_util::StreamExt as _;
 use glint::json::{Value, object};
 use glint::{Draft, Refusal, RefusalKind, draft, json};
 use wire::gs1::{BinaryDecoder, DecodeError, Kind, Limits, TextDecoder};
@@ -24,8 +28,10 @@ use wire::{Control, Form, glyph};
 
 use super::body::StreamBody;
 use super::desk::Worker;
-use super::negotiate::SUBPROTOCOLS;
+use super::frames::{Broken, Frames, Message};
+use super::negotiate;
 use super::problem::problem;
+use super::transport::Berth;
 
 /// WebSocket close codes (RFC 6455, section 7.4.1).
 const NORMAL: u16 = 1000;
@@ -37,78 +43,110 @@ const TOO_LARGE: u16 = 1009;
 /// What may stand around a glint in a message: the header of a frame, or the members beside it.
 const WRAPPING_BYTES: usize = 1024;
 
-/// Turns a request into a WebSocket that carries `seat`.
+/// Turns a request into a WebSocket that carries `seat`, with the socket of the connection for itself when there is a
+/// berth.
 pub fn open(
     http: &HttpRequest,
     payload: Payload,
     worker: Worker,
     seat: Seat,
     form: Form,
+    berth: Option<Rc<Berth>>,
 ) -> HttpResponse {
-    let (response, _session, messages) =
-        match actix_ws::handle_with_protocols(http, payload, &SUBPROTOCOLS) {
-            Ok(parts) => parts,
-            Err(err) => {
-                let detail = format!("this is no WebSocket handshake: {err}");
-                return problem(&Refusal::invalid("handshake_malformed", detail), |_| {});
-            }
-        };
-    let max_bytes = worker.desk().limits.glint_bytes + WRAPPING_BYTES;
-    let messages = messages
-        .max_frame_size(max_bytes)
-        .aggregate_continuations()
-        .max_continuation_size(max_bytes);
-    rt::spawn(listen(
-        messages,
-        Peer {
-            worker,
-            form,
-            line: seat.line(),
-        },
-    ));
-    // The library's own body sends nothing; its end is what tells the reader that the connection is gone.
-    response.map_body(|_, companion| StreamBody::with_companion(seat, companion).boxed())
+    let mut head = match ws::handshake(http.head()) {
+        Ok(head) => head,
+        Err(err) => {
+            let detail = format!("this is no WebSocket handshake: {err}");
+            return problem(&Refusal::invalid("handshake_malformed", detail), |_| {});
+        }
+    };
+    if let Some(protocol) = negotiate::subprotocol(http) {
+        head.insert_header((SEC_WEBSOCKET_PROTOCOL, protocol));
+    }
+    let listener = Listener::new(worker, form, seat.line());
+    let body = match berth {
+        Some(berth) => berth
+            .claim(seat, Some((Box::new(listener), payload)))
+            .boxed(),
+        None => {
+            rt::spawn(listen(payload, listener));
+            StreamBody::new(seat).boxed()
+        }
+    };
+    answer(head, body)
 }
 
-async fn listen(mut messages: AggregatedMessageStream, peer: Peer) {
-    while let Some(message) = messages.next().await {
-        let heard = match message {
-            Ok(AggregatedMessage::Text(text)) => peer.text(text.as_ref()).await,
-            Ok(AggregatedMessage::Binary(bytes)) => peer.binary(&bytes).await,
-            Ok(AggregatedMessage::Ping(payload)) => {
-                peer.line.say(&Control::Pong(&payload));
-                Ok(())
-            }
-            Ok(AggregatedMessage::Pong(_)) => Ok(()),
-            Ok(AggregatedMessage::Close(_)) => {
-                peer.line.hang_up("closed", NORMAL);
-                return;
-            }
-            Err(ProtocolError::Overflow) => Err(Fatal::new(
-                TOO_LARGE,
-                "PAYLOAD_TOO_LARGE",
-                &"the message is too long",
-            )),
-            // The connection broke, or a text is not UTF-8.
-            Err(ProtocolError::Io(err)) => Err(Fatal::new(BAD_DATA, "FRAME_INVALID", &err)),
-            Err(err) => Err(Fatal::new(PROTOCOL_ERROR, "FRAME_INVALID", &err)),
-        };
-        if let Err(fatal) = heard {
-            peer.line.say(&Control::Error {
-                code: fatal.code,
-                detail: &fatal.detail,
-            });
-            peer.line.hang_up("bad_frame", fatal.close_code);
+fn answer(mut head: actix_http::ResponseBuilder, body: BoxBody) -> HttpResponse {
+    match head.message_body(body) {
+        Ok(response) => response.into(),
+        Err(err) => HttpResponse::from_error(actix_web::Error::from(err)),
+    }
+}
+
+/// Listens to a client whose connection actix-http keeps: its payload ends with the connection.
+async fn listen(mut payload: Payload, mut listener: Listener) {
+    while let Some(Ok(bytes)) = payload.next().await {
+        if let Some(business) = listener.hear(&bytes) {
+            business.await;
+        }
+        if listener.peer.is_over.get() {
             return;
         }
     }
 }
 
+/// Hears the client of one WebSocket.
+#[derive(Debug)]
+struct Listener {
+    frames: Frames,
+    peer: Rc<Peer>,
+}
+
+impl Listener {
+    fn new(worker: Worker, form: Form, line: Line) -> Listener {
+        let max_bytes = worker.desk().limits.glint_bytes + WRAPPING_BYTES;
+        let peer = Peer {
+            worker,
+            form,
+            line,
+            is_over: Cell::new(false),
+        };
+        Listener {
+            frames: Frames::new(max_bytes),
+            peer: Rc::new(peer),
+        }
+    }
+}
+
+impl Ear for Listener {
+    fn hear(&mut self, bytes: &[u8]) -> Option<Business> {
+        if self.peer.is_over.get() {
+            return None;
+        }
+        self.frames.feed(bytes);
+        let mut messages = Vec::new();
+        let broken = loop {
+            match self.frames.read() {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break None,
+                Err(broken) => break Some(broken),
+            }
+        };
+        if messages.is_empty() && broken.is_none() {
+            return None;
+        }
+        Some(Box::pin(self.peer.clone().attend(messages, broken)))
+    }
+}
+
 /// The client of one WebSocket.
+#[derive(Debug)]
 struct Peer {
     worker: Worker,
     form: Form,
     line: Line,
+    /// Whether it was hung up on: what it says now is not heard any more.
+    is_over: Cell<bool>,
 }
 
 /// What ends a connection.
@@ -137,7 +175,53 @@ impl Fatal {
     }
 }
 
+impl From<Broken> for Fatal {
+    fn from(broken: Broken) -> Fatal {
+        match broken {
+            Broken::TooLong => {
+                Fatal::new(TOO_LARGE, "PAYLOAD_TOO_LARGE", &"the message is too long")
+            }
+            Broken::NotText(detail) => Fatal::new(BAD_DATA, "FRAME_INVALID", &detail),
+            Broken::NotFrame(detail) => Fatal::new(PROTOCOL_ERROR, "FRAME_INVALID", &detail),
+        }
+    }
+}
+
 impl Peer {
+    /// Deals with messages one after the other, and then with what could not be read.
+    async fn attend(self: Rc<Self>, messages: Vec<Message>, broken: Option<Broken>) {
+        for message in messages {
+            let heard = match message {
+                Message::Text(text) => self.text(&text).await,
+                Message::Binary(bytes) => self.binary(&bytes).await,
+                Message::Ping(payload) => {
+                    self.line.say(&Control::Pong(&payload));
+                    Ok(())
+                }
+                Message::Close => return self.hang_up("closed", NORMAL),
+            };
+            if let Err(fatal) = heard {
+                return self.fail(&fatal);
+            }
+        }
+        if let Some(broken) = broken {
+            self.fail(&Fatal::from(broken));
+        }
+    }
+
+    fn fail(&self, fatal: &Fatal) {
+        self.line.say(&Control::Error {
+            code: fatal.code,
+            detail: &fatal.detail,
+        });
+        self.hang_up("bad_frame", fatal.close_code);
+    }
+
+    fn hang_up(&self, reason: &'static str, close_code: u16) {
+        self.is_over.set(true);
+        self.line.hang_up(reason, close_code);
+    }
+
     async fn text(&self, text: &str) -> Result<(), Fatal> {
         match self.form {
             Form::WsGs1Text => {

@@ -1,10 +1,12 @@
 //! `GET /stream`: one address, negotiated.
 
-use actix_web::http::Method;
+use std::rc::Rc;
+
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE,
     HeaderName,
 };
+use actix_web::http::{Method, Version};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use actors::shard::{self, From, Request, Seat};
@@ -14,6 +16,7 @@ use wire::{Control, Form, Hello};
 use super::body::StreamBody;
 use super::desk::{Desk, Worker};
 use super::problem::problem;
+use super::transport::Berth;
 use super::{history, negotiate, socket};
 
 /// Tells nginx not to hold events back.
@@ -34,16 +37,38 @@ pub async fn open(http: HttpRequest, payload: Payload, worker: Worker) -> HttpRe
         Ok(from) => from,
         Err(err) => return problem(&history::unreadable(&err), |_| {}),
     };
-    match (worker.shard().attach(request.clone()), form.is_websocket()) {
-        (Ok(seat), true) => socket::open(&http, payload, worker, seat, form),
-        (Ok(seat), false) => stream(form, seat),
+    let berth = berth(&http, &worker);
+    let shard = worker.shard();
+    // Other than a WebSocket, a stream on HTTP/1.1 comes in chunks, whoever writes them.
+    let seat = match berth.is_some() && !form.is_websocket() {
+        true => shard.attach_in_chunks(request.clone()),
+        false => shard.attach(request.clone()),
+    };
+    match (seat, form.is_websocket()) {
+        (Ok(seat), true) => socket::open(&http, payload, worker, seat, form, berth),
+        (Ok(seat), false) => stream(&http, form, seat, berth),
         (Err(refusal), _) if refusal.kind == RefusalKind::Invalid => problem(&refusal, |_| {}),
         (Err(refusal), _) => refuse(&worker, &request, &refusal).await,
     }
 }
 
-fn stream(form: Form, seat: Seat) -> HttpResponse {
-    head(form).body(StreamBody::new(seat))
+fn stream(http: &HttpRequest, form: Form, seat: Seat, berth: Option<Rc<Berth>>) -> HttpResponse {
+    let Some(berth) = berth else {
+        let mut response = head(form).body(StreamBody::new(seat));
+        // Its end is the end of the connection.
+        response
+            .head_mut()
+            .no_chunking(http.version() < Version::HTTP_11);
+        return response;
+    };
+    head(form).body(berth.claim(seat, None))
+}
+
+/// Returns the berth of a connection whose socket a stream may have: HTTP/1.0 knows no chunks.
+fn berth(http: &HttpRequest, worker: &Worker) -> Option<Rc<Berth>> {
+    let may = worker.desk().limits.hand_off && http.version() == Version::HTTP_11;
+    may.then(|| http.conn_data::<Rc<Berth>>().cloned())
+        .flatten()
 }
 
 fn head(form: Form) -> HttpResponseBuilder {

@@ -73,6 +73,10 @@ impl Broker {
                 command.env_remove(name);
             }
         }
+        // The whole suite is run both ways.
+        if let Ok(way) = std::env::var("GLINTCAST_TEST_HANDOFF") {
+            command.env("GLINTCAST__EDGE__HANDOFF", way);
+        }
         for (key, value) in settings {
             let key = key.replace('.', "__").to_uppercase();
             command.env(format!("GLINTCAST__{key}"), value);

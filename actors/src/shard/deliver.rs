@@ -70,7 +70,10 @@ impl Core {
             let stash = std::mem::take(&mut socket.stash);
             return self.write_own(id, stash);
         }
-        let (is_plain, stage) = (slot.aside.is_empty() && !slot.ended && slot.left > 0, slot.stage);
+        let (is_plain, stage) = (
+            slot.aside.is_empty() && !slot.ended && slot.left > 0,
+            slot.stage,
+        );
         if let (true, Stage::Live { lane, cursor }) = (is_plain, stage) {
             return self.write_run(id, lane, cursor);
         }
@@ -109,7 +112,12 @@ impl Core {
     fn write_run(&mut self, id: usize, lane: usize, cursor: Cursor) -> Step {
         let slot = &mut self.slots[id];
         let frames = u32::try_from(slot.left).unwrap_or(u32::MAX);
-        let run = match self.lanes.get_mut(lane).lane.read(cursor, RUN_BYTES, frames) {
+        let run = match self
+            .lanes
+            .get_mut(lane)
+            .lane
+            .read(cursor, RUN_BYTES, frames)
+        {
             Read::Run(run) => run,
             Read::Idle => {
                 self.park(id, lane);
@@ -188,7 +196,8 @@ impl Core {
 
     /// Closes connections whose streams ended a while ago.
     pub(super) fn close_lingering(&mut self) {
-        let is_over = |(since, _): &(Duration, TcpStream)| self.now.saturating_sub(*since) >= LINGER;
+        let is_over =
+            |(since, _): &(Duration, TcpStream)| self.now.saturating_sub(*since) >= LINGER;
         while self.lingering.front().is_some_and(is_over) {
             self.lingering.pop_front();
         }

@@ -10,10 +10,10 @@ use lane::Join;
 use ledger::LedgerError;
 use wire::{Control, Rendering};
 
-use super::{Slow, pump};
 use super::core::Core;
 use super::lanes::{Numbering, Spelling};
 use super::slots::{CLOSE_NORMAL, Stage};
+use super::{Slow, pump};
 use crate::scribe::Archive;
 use crate::tail::History;
 

@@ -115,7 +115,9 @@ async fn watch(mut poll: AsyncFd<Poll>, core: Weak<RefCell<Core>>) {
     loop {
         let taken = match poll.readable_mut().await {
             Ok(mut ready) => {
-                let taken = ready.get_inner_mut().poll(&mut events, Some(Duration::ZERO));
+                let taken = ready
+                    .get_inner_mut()
+                    .poll(&mut events, Some(Duration::ZERO));
                 if taken.is_ok() && events.iter().count() < EVENTS {
                     ready.clear_ready();
                 }
@@ -156,12 +158,11 @@ fn happened(core: &Rc<RefCell<Core>>, event: &Event) {
         inner.detach(id);
         return;
     }
-    if event.is_writable() {
-        if let Outlet::Socket(socket) = &mut slot.outlet {
-            if socket.full_since.take().is_some() {
-                inner.to_wake.push_back(id);
-            }
-        }
+    if event.is_writable()
+        && let Outlet::Socket(socket) = &mut slot.outlet
+        && socket.full_since.take().is_some()
+    {
+        inner.to_wake.push_back(id);
     }
     drop(inner);
     if event.is_readable() || event.is_read_closed() {
@@ -218,7 +219,10 @@ async fn attend(core: Rc<RefCell<Core>>, id: usize, serial: u64, business: Busin
 
 impl Core {
     fn socket(&mut self, id: usize, serial: u64) -> Option<&mut Socket> {
-        let slot = self.slots.get_mut(id).filter(|slot| slot.serial == serial)?;
+        let slot = self
+            .slots
+            .get_mut(id)
+            .filter(|slot| slot.serial == serial)?;
         match &mut slot.outlet {
             Outlet::Socket(socket) => Some(socket),
             Outlet::Body(_) => None,
@@ -240,7 +244,9 @@ impl Core {
             return Look::Bytes(ear, len);
         }
         if socket.ignore(len) {
-            tracing::debug!("a client sends on a stream on which it has nothing to say; it is let go");
+            tracing::debug!(
+                "a client sends on a stream on which it has nothing to say; it is let go"
+            );
             self.detach(id);
             return Look::Nothing;
         }

@@ -33,7 +33,10 @@ mod tests {
     fn a_chunk_has_its_length_in_hexadecimal_before_it_and_leaves_the_rest_alone() {
         let mut out = b"before".to_vec();
         push_chunk(&mut out, |out| out.extend_from_slice(&[b'x'; 31]));
-        assert_eq!(out, format!("before1F\r\n{}\r\n", "x".repeat(31)).as_bytes());
+        assert_eq!(
+            out,
+            format!("before1F\r\n{}\r\n", "x".repeat(31)).as_bytes()
+        );
         out.clear();
         push_chunk(&mut out, |out| out.extend_from_slice(b"a\r\nb"));
         assert_eq!(out, b"4\r\na\r\nb\r\n");
