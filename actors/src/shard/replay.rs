@@ -188,9 +188,7 @@ impl Core {
             in_chunks: slot.in_chunks,
         };
         let lane = match numbering {
-            Numbering::Topics { .. } => {
-                self.lanes.join(&slot.view, spelling, numbering, self.head)
-            }
+            Numbering::Topics { .. } => self.lanes.join(&slot.view, spelling, numbering, self.head),
             Numbering::Own { .. } => self.lanes.open(&slot.view, spelling, numbering, self.head),
         };
         let Some(lane) = lane else {
