@@ -160,13 +160,12 @@ fn the_head_of_a_response_always_precedes_the_first_frame() {
 
 fn sockets(broker: &Broker) -> String {
     let metrics = broker.get("/metrics");
-    let line = metrics
+    metrics
         .text()
         .lines()
         .find_map(|line| line.strip_prefix("glintcast_edge_sockets "))
         .expect("the gauge")
-        .to_owned();
-    line
+        .to_owned()
 }
 
 #[test]
