@@ -16,7 +16,8 @@
 //! - `slow`: what a stream gets that did not keep up.
 //! - `replay`: reading history, from memory and from disk, until a lane is reached.
 //! - `start`: where a stream begins and ends.
-//! - `round`: what is done once a second: keepalives, time limits, drain.
+//! - `wheel`: when to look at which stream.
+//! - `round`: what is done then: keepalives, time limits, drain.
 
 mod core;
 mod deliver;
@@ -32,6 +33,7 @@ mod sockets;
 mod start;
 #[cfg(test)]
 mod tests;
+mod wheel;
 
 use std::cell::RefCell;
 use std::rc::Rc;

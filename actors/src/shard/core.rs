@@ -17,6 +17,7 @@ use super::replay::Fetch;
 use super::slots::Slot;
 #[cfg(unix)]
 use super::sockets::Sockets;
+use super::wheel::Wheel;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Stage};
 use crate::phase::StateCell;
@@ -61,6 +62,10 @@ pub(super) struct Core {
     pub(super) head: u64,
     /// How many streams to end in each round from now on, once the worker drains.
     pub(super) farewells: Option<usize>,
+    /// The next slot to end then.
+    pub(super) leaving: usize,
+    /// When to look at which slot.
+    pub(super) wheel: Wheel,
     pub(super) deliveries: u64,
     pub(super) delivered_bytes: u64,
     pub(super) shown_lanes: (i64, i64),
@@ -93,6 +98,8 @@ impl Core {
             now: Duration::ZERO,
             head: tail.head().seq,
             farewells: None,
+            leaving: 0,
+            wheel: Wheel::default(),
             deliveries: 0,
             delivered_bytes: 0,
             shown_lanes: (0, 0),

@@ -18,52 +18,83 @@ const CLOSE_POLICY: u16 = 1008;
 const PLACE_EVERY: Duration = Duration::from_secs(5);
 
 impl Core {
-    /// Looks after every stream: keepalives, time limits, farewells.
+    /// Looks after the streams whose time has come: keepalives, time limits, stalls; and lets go while it drains.
     pub(super) fn round(&mut self) {
         let age = self.age();
         self.now = age;
         self.close_lingering();
-        let mut farewells = self.farewells.unwrap_or(0);
-        let mut due = Vec::new();
-        for (id, slot) in &self.slots {
-            if slot.is_stalled(age, self.settings.stall) {
-                due.push((id, slot.serial, Due::Stalled));
-                continue;
-            }
-            if slot.ended {
-                continue;
-            }
-            if farewells > 0 {
-                farewells -= 1;
-                due.push((id, slot.serial, Due::Farewell("draining", CLOSE_RESTART)));
-            } else if slot.ends_at.is_some_and(|ends_at| ends_at <= age) {
-                due.push((id, slot.serial, Due::Farewell("timeout", CLOSE_NORMAL)));
-            } else if age.saturating_sub(slot.written_at) + super::ROUND > self.settings.keepalive
+        for (id, serial) in self.wheel.take(age.as_secs()) {
+            self.look_after(id, serial, age);
+        }
+        for _ in 0..self.farewells.unwrap_or(0) {
+            let Some((id, serial)) = self.next_to_leave() else {
+                break;
+            };
+            self.end(id, serial, "draining", CLOSE_RESTART);
+            self.to_wake.push_back(id);
+        }
+        self.show();
+    }
+
+    /// Does for one stream what is due, and sees to it that it is looked at again.
+    fn look_after(&mut self, id: usize, serial: u64, age: Duration) {
+        let Some(slot) = self.slots.get(id).filter(|slot| slot.serial == serial) else {
+            return;
+        };
+        if slot.is_stalled(age, self.settings.stall) {
+            self.metrics.stream_stalls.inc();
+            self.detach(id);
+            return;
+        }
+        if !slot.ended {
+            if slot.ends_at.is_some_and(|ends_at| ends_at <= age) {
+                self.end(id, serial, "timeout", CLOSE_NORMAL);
+            } else if slot.silence(age) + super::ROUND > self.settings.keepalive
                 && slot.aside.is_empty()
             {
-                due.push((id, slot.serial, Due::Keepalive));
+                self.add(id, serial, &Control::Keepalive(self.clock.now()));
             } else if slot.seen < self.head
                 && age.saturating_sub(slot.placed_at) >= PLACE_EVERY
                 && slot.aside.is_empty()
             {
-                due.push((id, slot.serial, Due::Place));
+                self.tell_place(id, serial, age);
+            }
+            if !self.slots[id].aside.is_empty() {
+                // A whole worker may be due at once, as after an event for all: visited in slices, like for events.
+                self.to_wake.push_back(id);
             }
         }
-        for (id, serial, due) in due {
-            match due {
-                Due::Keepalive => self.add(id, serial, &Control::Keepalive(self.clock.now())),
-                Due::Farewell(reason, close_code) => self.end(id, serial, reason, close_code),
-                Due::Place => self.tell_place(id, serial, age),
-                Due::Stalled => {
-                    self.metrics.stream_stalls.inc();
-                    self.detach(id);
-                    continue;
-                }
+        self.look_again(id, age);
+    }
+
+    /// Has a stream looked at when something may be due for it next.
+    pub(super) fn look_again(&mut self, id: usize, age: Duration) {
+        let slot = &self.slots[id];
+        // A keepalive is due when the next round would be too late for it.
+        let keepalive = (slot.written_at + self.settings.keepalive)
+            .saturating_sub(super::ROUND)
+            .as_secs()
+            + 1;
+        let whole = |due: Duration| due.as_secs() + u64::from(due.subsec_nanos() > 0);
+        let place = match slot.seen < self.head {
+            true => whole(slot.placed_at + PLACE_EVERY),
+            false => (age + PLACE_EVERY).as_secs(),
+        };
+        let end = slot.ends_at.map_or(u64::MAX, whole);
+        let next = keepalive.min(place).min(end).max(age.as_secs() + 1);
+        self.wheel.put(next, id, slot.serial);
+    }
+
+    /// Returns the next stream to let go while the worker drains.
+    fn next_to_leave(&mut self) -> Option<(usize, u64)> {
+        while self.leaving < self.slots.capacity() {
+            let id = self.leaving;
+            self.leaving += 1;
+            if let Some(slot) = self.slots.get(id).filter(|slot| !slot.ended) {
+                return Some((id, slot.serial));
             }
-            // A whole worker may be due at once, as after an event for all: woken in slices, like for events.
-            self.to_wake.push_back(id);
         }
-        self.show();
+        None
     }
 
     /// Tells a stream where it is: one that waits has had everything up to the head that was for it, another is behind.
@@ -162,14 +193,6 @@ impl Core {
         self.metrics.lanes.add(lanes.0 - shown.0);
         self.metrics.lane_bytes.add(lanes.1 - shown.1);
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Due {
-    Keepalive,
-    Farewell(&'static str, u16),
-    Place,
-    Stalled,
 }
 
 /// Spreads numbers (the finaliser of SplitMix64, Steele, Lea and Flood, 2014).

@@ -20,6 +20,9 @@ const REPLAY_PAGES: usize = 4;
 /// Answers that may wait for a client that does not read.
 const MAX_ASIDE_BYTES: usize = 64 * 1024;
 
+/// How long a client may take for its farewell.
+const FAREWELL_PATIENCE: Duration = Duration::from_secs(10);
+
 /// WebSocket close code "normal closure" (RFC 6455, section 7.4.1).
 pub(super) const CLOSE_NORMAL: u16 = 1000;
 
@@ -166,7 +169,9 @@ impl Core {
         self.greet(&mut slot, &start, numbering);
         self.metrics.streams(form).inc();
         let serial = slot.serial;
-        Ok((self.slots.insert(slot), serial))
+        let id = self.slots.insert(slot);
+        self.look_again(id, age);
+        Ok((id, serial))
     }
 
     fn greet(&self, slot: &mut Slot, start: &start::Start, numbering: Numbering) {
@@ -417,8 +422,17 @@ impl Slot {
         }
     }
 
-    /// Tells whether its socket has taken nothing for longer than `limit`.
+    /// Returns for how long it was given nothing.
+    pub(super) fn silence(&self, age: Duration) -> Duration {
+        age.saturating_sub(self.written_at)
+    }
+
+    /// Tells whether its socket has taken nothing for longer than `limit`; for a farewell it has less time.
     pub(super) fn is_stalled(&self, age: Duration, limit: Duration) -> bool {
+        let limit = match self.ended {
+            true => limit.min(FAREWELL_PATIENCE),
+            false => limit,
+        };
         match &self.outlet {
             Outlet::Socket(socket) => socket
                 .full_since
