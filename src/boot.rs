@@ -1,5 +1,7 @@
 //! From settings to a running broker, and back.
 
+#[cfg(unix)]
+mod files;
 pub mod ground;
 pub mod log;
 mod signals;
@@ -52,6 +54,8 @@ const HOUSE_MAIL: Bound = Bound {
 /// When the address cannot be listened on, or the process lacks something.
 pub fn run(settings: &Settings) -> anyhow::Result<u8> {
     telemetry::start_logging(&settings.log)?;
+    #[cfg(unix)]
+    files::raise(settings.edge.streams_max);
     // Bound first: whoever waits for the line on stdout may connect at once.
     let address = settings.edge.listen;
     let listener = TcpListener::bind(address).with_context(|| {

@@ -66,7 +66,18 @@ impl Broker {
 
     /// Starts a broker with settings such as `("tail.events", "10")`.
     pub fn with(settings: &[(&str, &str)]) -> Broker {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_glintcast"));
+        Broker::started_by(Command::new(env!("CARGO_BIN_EXE_glintcast")), settings)
+    }
+
+    /// Starts a broker in a shell, after `words` such as `ulimit -n 100`.
+    pub fn after(words: &str, settings: &[(&str, &str)]) -> Broker {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{words}; exec \"$0\" \"$@\"")]);
+        command.arg(env!("CARGO_BIN_EXE_glintcast"));
+        Broker::started_by(command, settings)
+    }
+
+    fn started_by(mut command: Command, settings: &[(&str, &str)]) -> Broker {
         command.args(["serve", "--listen", "127.0.0.1:0"]);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GLINTCAST__") {
