@@ -1,5 +1,6 @@
 //! From settings to a running broker, and back.
 
+pub mod coherence;
 #[cfg(unix)]
 mod files;
 pub mod ground;
@@ -32,6 +33,7 @@ use ledger::LedgerError;
 use self::ground::Ground;
 use self::signals::Signals;
 use crate::config::{HandOff, Settings};
+use crate::edge::coherence::Window as CoherenceWindow;
 use crate::edge::desk::{Desk, Limits};
 use crate::edge::server;
 use crate::{drain, telemetry};
@@ -158,6 +160,8 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
         durability = kept.durability;
         emitter = emitter.kept_by(kept.scribe, kept.bells, kept.restored);
     }
+    let ready = coherence::ready(&registry)?;
+    let emitter = emitter.gated_by(ready.gate.clone(), ready.metrics.gate_actions());
     let counts = emitter.counts();
     let bound = Bound {
         count: settings.publish.queue_offers,
@@ -177,6 +181,7 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
         study: ground::study(),
     };
     let state = phase(settings, &ground, now)?;
+    let office = coherence::start(settings, &ground, &ready, now)?;
 
     let tripwire = warden.tripwire("hub");
     let hub = Hub::new(clock.clone(), emitter.clone(), metrics.clone(), tripwire);
@@ -199,6 +204,10 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
         tail,
         counts,
         state,
+        coherence: CoherenceWindow {
+            office,
+            gate: ready.gate,
+        },
         clock,
         metrics,
         registry,

@@ -8,11 +8,13 @@
 //! - `layers`: reads file, environment and flags and lays them over the defaults.
 //! - `rules`: what each value may be.
 //! - `settings`: the result, one plain struct per office.
+//! - `coherence`: settings of coherence.
 //! - `admin`: settings of administration, and secrets.
 //! - `instant`: instants and distances from UTC.
 //! - `problem`: what is said about a setting that cannot stand.
 
 mod admin;
+mod coherence;
 mod instant;
 mod layers;
 mod problem;
@@ -24,6 +26,7 @@ use std::fs;
 use std::path::PathBuf;
 
 pub use admin::{AdminSettings, Secret};
+pub use coherence::{CoherenceSettings, Period};
 pub use problem::{Layer, Problem, Problems};
 pub use settings::{
     BreathSettings, Damaged, DataSettings, DrainSettings, EdgeSettings, HandOff, LaneSettings,

@@ -11,12 +11,14 @@
 //! - [`state`]: the addresses that existing dashboards poll.
 //! - [`health`]: what operators look at.
 //! - [`guard`]: who may change how the broker works.
+//! - [`coherence`]: which sources keep time.
 //! - [`cors`], [`intake`], [`problem`]: what all of them need.
 //! - [`page`]: the page at `/`.
 
 pub mod batch;
 pub mod body;
 pub mod cloud;
+pub mod coherence;
 pub mod cors;
 pub mod desk;
 pub mod frames;

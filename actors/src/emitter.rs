@@ -20,6 +20,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use actix::prelude::*;
+use coherence::Verdict;
 use glint::{Draft, Event, Name, Offset, Refusal, RefusalKind, Stamp, Topic};
 
 pub use self::commit::{Commit, Entry};
@@ -27,9 +28,11 @@ pub use self::counts::{Counts, CountsHandle, MAX_WORDS};
 pub use self::idempotency::{Key, Window};
 use self::idempotency::{Memory, Recall};
 pub use self::shares::{InFlight, Shares};
+use prometheus::IntCounterVec;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
+use crate::coherence::Gate;
 use crate::mail::{Bell, Letter, Place};
 use crate::metrics::Metrics;
 use crate::scribe::{Bells, Remembered, Restored, Scribe};
@@ -120,6 +123,7 @@ pub struct Emitter {
     next_seq: u64,
     topic_seqs: [u64; Topic::ALL.len()],
     closed: bool,
+    gate: Option<(Gate, IntCounterVec)>,
     _tripwire: Tripwire,
 }
 
@@ -143,6 +147,7 @@ impl Emitter {
             next_seq: tail.head().seq + 1,
             topic_seqs: [0; Topic::ALL.len()],
             closed: false,
+            gate: None,
             tail,
             metrics,
             _tripwire: tripwire,
@@ -172,6 +177,13 @@ impl Emitter {
         }
         self.bells = bells;
         self.scribe = Some(scribe);
+        self
+    }
+
+    /// Has glints pass `gate`, and counts in `actions` those that it did something with.
+    #[must_use]
+    pub fn gated_by(mut self, gate: Gate, actions: IntCounterVec) -> Emitter {
+        self.gate = Some((gate, actions));
         self
     }
 
@@ -220,6 +232,7 @@ impl Emitter {
                 content,
                 events: u32::try_from(offer.drafts.len()).unwrap_or(u32::MAX),
             });
+        self.admit(&offer.drafts, now)?;
         let before = (self.next_seq, self.topic_seqs);
         let (items, events) = self.place(offer.drafts, now);
         let kept = self.publish(events, remembered).inspect_err(|_| {
@@ -237,18 +250,48 @@ impl Emitter {
         Ok(Placed { receipt, kept })
     }
 
+    /// Refuses what the gate holds back: the offer as a whole, since it is taken as a whole.
+    fn admit(&self, drafts: &[Draft], now: Stamp) -> Result<(), Refusal> {
+        let Some((gate, actions)) = &self.gate else {
+            return Ok(());
+        };
+        drafts.iter().try_for_each(|draft| {
+            let admitted = gate.admit(draft.source.as_deref(), now);
+            admitted.inspect_err(|_| actions.with_label_values(&["hold_back"]).inc())
+        })
+    }
+
+    /// Returns as what a glint of `source` goes out: where it is set apart, its place in the order stays.
+    fn name(&self, source: Option<&str>, now: Stamp) -> Name {
+        let Some((gate, actions)) = &self.gate else {
+            return Name::GlintEmission;
+        };
+        let verdict = gate
+            .judge(source, now)
+            .map_or(Verdict::Pass, |judged| judged.verdict);
+        if verdict != Verdict::Pass {
+            actions.with_label_values(&[verdict.as_str()]).inc();
+        }
+        match verdict {
+            Verdict::Pass | Verdict::Flag => Name::GlintEmission,
+            Verdict::Quarantine => Name::GlintQuarantined,
+            Verdict::Dissipate => Name::GlintDissipated,
+        }
+    }
+
     fn place(&mut self, drafts: Vec<Draft>, now: Stamp) -> (Arc<[Item]>, Vec<Event>) {
         let mut items = Vec::with_capacity(drafts.len());
         let mut events = Vec::with_capacity(drafts.len());
         self.counts.add(&drafts);
         for draft in drafts {
-            let (offset, topic_seq) = self.next(Topic::Glints);
+            let name = self.name(draft.source.as_deref(), now);
+            let (offset, topic_seq) = self.next(name.topic());
             items.push(Item {
                 id: draft.id.clone(),
                 offset,
             });
             events.push(Event {
-                name: Name::GlintEmission,
+                name,
                 offset,
                 topic_seq,
                 stamp: now,

@@ -11,11 +11,13 @@
 //! - [`puller`]: the one order by cursor, for offices.
 //! - [`vault`]: what offices must find again after a restart.
 //! - [`phase`]: the breath.
+//! - [`coherence`]: which sources keep time, and what the gate does about it.
 //! - [`shard`]: one per HTTP worker: lanes, streams, keepalives.
 //! - [`hub`]: which workers there are, who is connected, and how they are let go.
 //! - [`metrics`]: what all of them count.
 
 pub mod clock;
+pub mod coherence;
 pub mod emitter;
 pub mod hub;
 pub mod mail;

@@ -7,6 +7,7 @@ use toml::Value;
 use tracing_subscriber::EnvFilter;
 
 use super::admin::shown;
+use super::coherence;
 use super::instant;
 use super::layers::Merged;
 use super::problem::Problem;
@@ -75,6 +76,27 @@ const RULES: &[(&str, Rule)] = &[
     ("data.damaged", Rule::Word(&["refuse", "quarantine"])),
     ("admin.token", Rule::Text(token)),
     ("admin.open_on_loopback", Rule::Any),
+    ("coherence.enabled", Rule::Any),
+    ("coherence.node", Rule::Text(coherence::is_node)),
+    ("coherence.period", Rule::Text(coherence::is_period)),
+    ("coherence.master_periods", Rule::Whole(2, 1024)),
+    ("coherence.emissary_periods", Rule::Whole(1, 512)),
+    ("coherence.slots", Rule::Whole(0, 64)),
+    ("coherence.coherence_threshold", Rule::AboveZero(1.0)),
+    ("coherence.release_threshold", Rule::AboveZero(1.0)),
+    ("coherence.false_alarm", Rule::AboveZero(0.5)),
+    ("coherence.phase_threshold", Rule::AboveZero(2.0)),
+    ("coherence.silence_phi", Rule::AboveZero(300.0)),
+    ("coherence.burst_score", Rule::AboveZero(1000.0)),
+    ("coherence.sources_max", Rule::Whole(1, 10_000_000)),
+    ("coherence.contracts_max", Rule::Whole(0, 1_000_000)),
+    ("coherence.signatures_per_cycle", Rule::Whole(0, 4096)),
+    ("coherence.micro_records", Rule::Whole(1, 1_000_000)),
+    ("coherence.mesh_nodes_max", Rule::Whole(1, 10_000)),
+    (
+        "coherence.mesh_peer_age_seconds",
+        Rule::Whole(1, 31_536_000),
+    ),
 ];
 
 /// Pairs of keys of which the first may not be larger than the second, and why.
@@ -105,6 +127,9 @@ pub(super) fn check(merged: &mut Merged) {
         if stands(low) && stands(high) {
             pairs.extend(check_order(merged, low, high));
         }
+    }
+    if found.is_empty() {
+        pairs.extend(coherence::check(merged));
     }
     merged.problems.extend(found);
     merged.problems.extend(pairs);

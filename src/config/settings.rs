@@ -9,6 +9,7 @@ use glint::{Breath, Stamp, Zone};
 use serde::{Deserialize, Deserializer, de};
 
 use super::admin::AdminSettings;
+use super::coherence::CoherenceSettings;
 use super::instant;
 
 /// All settings. What each key means is said in `config/default.toml`.
@@ -33,6 +34,8 @@ pub struct Settings {
     pub data: DataSettings,
     /// Who may change how the broker works.
     pub admin: AdminSettings,
+    /// Which sources keep time.
+    pub coherence: CoherenceSettings,
 }
 
 /// Settings of the edge: sockets, streams and requests.

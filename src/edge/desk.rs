@@ -23,6 +23,8 @@ use glint::{Draft, Refusal, RefusalKind, Zone};
 use prometheus::{Histogram, Registry};
 use uuid::{ContextV7, Timestamp, Uuid};
 
+use super::coherence::Window;
+
 /// What the edge runs on.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -82,6 +84,8 @@ pub struct Desk {
     pub counts: CountsHandle,
     /// The breath.
     pub state: StateCell,
+    /// Which sources keep time.
+    pub coherence: Window,
     /// The time.
     pub clock: Clock,
     /// What zoneless times are local to.

@@ -49,6 +49,7 @@ async fn take_legacy(
         .map_or_else(|| "null".to_owned(), Value::to_ascii);
     let draft = Draft::from_value(value, worker.fresh_id())?;
     let draft = desk.limits.check(draft)?;
+    let source = draft.source.clone();
     let receipt = desk
         .offer(Offer {
             drafts: vec![draft],
@@ -69,6 +70,8 @@ async fn take_legacy(
         object
             .text("durability", desk.durability.as_str())
             .flag("replayed", receipt.replayed);
+        let now = desk.clock.now();
+        desk.coherence.say(object, source.as_deref(), now);
     });
     Ok(answer)
 }

@@ -5,7 +5,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
-use super::{glints, health, history, page, state, streams};
+use super::{coherence, glints, health, history, page, state, streams};
 
 /// An address that is read: its path and what answers.
 type Read = (&'static str, fn() -> Route);
@@ -47,10 +47,11 @@ pub fn configure(config: &mut ServiceConfig) {
             .route(web::head().to(history::page))
             .route(web::post().to(glints::publish)),
     );
+    coherence::configure(config);
 }
 
 /// Makes an address that names its methods to whoever asks, or comes with another.
-fn resource(path: &str, methods: &'static str) -> Resource {
+pub(super) fn resource(path: &str, methods: &'static str) -> Resource {
     web::resource(path).default_service(web::to(move |request: HttpRequest| async move {
         let status = match *request.method() {
             Method::OPTIONS => StatusCode::OK,

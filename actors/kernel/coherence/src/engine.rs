@@ -232,6 +232,12 @@ impl Engine {
         left
     }
 
+    /// Calls `name` with the name of each source that changed since [`Engine::changed`] was asked.
+    pub fn changed_names(&self, name: impl FnMut(&str)) {
+        let changed = self.slots.iter().filter(|slot| slot.changed);
+        changed.map(|slot| &*slot.name).for_each(name);
+    }
+
     /// Returns how many sources are in each condition and under each overlay.
     #[must_use]
     pub fn census(&self) -> ([usize; Condition::ALL.len()], [usize; Overlay::ALL.len()]) {

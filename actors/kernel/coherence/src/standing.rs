@@ -45,6 +45,12 @@ impl Standing {
         self.is(COLLAPSED)
     }
 
+    /// Tells whether a person put the source into quarantine.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.is(HELD)
+    }
+
     /// Tells whether an overlay lies on it.
     #[must_use]
     pub fn has(&self, overlay: Overlay) -> bool {

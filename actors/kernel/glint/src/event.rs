@@ -119,11 +119,43 @@ pub enum Name {
     Heartbeat,
     /// Somebody asked for an event to look at.
     TestEvent,
+    /// How the sources kept time in the last cycle.
+    CoherenceUpdate,
+    /// A source keeps time.
+    CoherenceCollapse,
+    /// A source keeps time no more.
+    CoherenceRelease,
+    /// A source moves away from its phase.
+    CoherenceDrift,
+    /// A source breaks its contract, and is let pass.
+    CoherenceFlag,
+    /// The glints of a source are set apart.
+    CoherenceQuarantine,
+    /// The glints of a source are not delivered.
+    CoherenceDissipate,
+    /// A source is back: in phase, calm, heard, or trusted.
+    CoherenceRecover,
+    /// A source sends far more than it used to.
+    CoherenceBurst,
+    /// A source should have been heard.
+    CoherenceSilence,
+    /// What was witnessed of a cycle.
+    WitnessMeso,
+    /// What was witnessed of a change.
+    WitnessMacro,
+    /// What was witnessed of the witnesses.
+    WitnessMeta,
+    /// What was known of a source at a time.
+    MemorySignature,
+    /// A glint that was set apart.
+    GlintQuarantined,
+    /// A glint that is kept and not delivered.
+    GlintDissipated,
 }
 
 impl Name {
     /// All names. The place of each is part of the format of the log: new ones come last.
-    pub const ALL: [Name; 8] = [
+    pub const ALL: [Name; 24] = [
         Name::GlintEmission,
         Name::PhaseUpdate,
         Name::ClimateUpdate,
@@ -132,6 +164,22 @@ impl Name {
         Name::DriftDetected,
         Name::Heartbeat,
         Name::TestEvent,
+        Name::CoherenceUpdate,
+        Name::CoherenceCollapse,
+        Name::CoherenceRelease,
+        Name::CoherenceDrift,
+        Name::CoherenceFlag,
+        Name::CoherenceQuarantine,
+        Name::CoherenceDissipate,
+        Name::CoherenceRecover,
+        Name::CoherenceBurst,
+        Name::CoherenceSilence,
+        Name::WitnessMeso,
+        Name::WitnessMacro,
+        Name::WitnessMeta,
+        Name::MemorySignature,
+        Name::GlintQuarantined,
+        Name::GlintDissipated,
     ];
 
     /// Returns the word on the wire.
@@ -146,6 +194,22 @@ impl Name {
             Name::DriftDetected => "drift_detected",
             Name::Heartbeat => "heartbeat",
             Name::TestEvent => "test_event",
+            Name::CoherenceUpdate => "coherence.update",
+            Name::CoherenceCollapse => "coherence.collapse",
+            Name::CoherenceRelease => "coherence.release",
+            Name::CoherenceDrift => "coherence.drift",
+            Name::CoherenceFlag => "coherence.flag",
+            Name::CoherenceQuarantine => "coherence.quarantine",
+            Name::CoherenceDissipate => "coherence.dissipate",
+            Name::CoherenceRecover => "coherence.recover",
+            Name::CoherenceBurst => "coherence.burst",
+            Name::CoherenceSilence => "coherence.silence",
+            Name::WitnessMeso => "witness.meso",
+            Name::WitnessMacro => "witness.macro",
+            Name::WitnessMeta => "witness.meta",
+            Name::MemorySignature => "memory.signature",
+            Name::GlintQuarantined => "glint_quarantined",
+            Name::GlintDissipated => "glint_dissipated",
         }
     }
 
@@ -155,6 +219,20 @@ impl Name {
         match self {
             Name::GlintEmission => Topic::Glints,
             Name::Heartbeat => Topic::Heartbeat,
+            Name::CoherenceUpdate
+            | Name::CoherenceCollapse
+            | Name::CoherenceRelease
+            | Name::CoherenceDrift
+            | Name::CoherenceFlag
+            | Name::CoherenceQuarantine
+            | Name::CoherenceDissipate
+            | Name::CoherenceRecover
+            | Name::CoherenceBurst
+            | Name::CoherenceSilence => Topic::Coherence,
+            Name::WitnessMeso | Name::WitnessMacro | Name::WitnessMeta => Topic::Witness,
+            Name::MemorySignature => Topic::Memory,
+            Name::GlintQuarantined => Topic::Quarantine,
+            Name::GlintDissipated => Topic::House,
             _ => Topic::State,
         }
     }

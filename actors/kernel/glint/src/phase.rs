@@ -206,6 +206,13 @@ impl Breath {
         })
     }
 
+    /// Returns the length of a whole breath in microseconds of the clock, and when the first began.
+    #[must_use]
+    pub fn cycle(&self) -> (i64, Stamp) {
+        let total: f64 = self.lengths.iter().sum();
+        ((total / self.speed).round() as i64, self.anchor)
+    }
+
     /// Returns phase and progress at `now`. The breath begins anew after its last phase, for ever.
     #[must_use]
     #[expect(
