@@ -13,6 +13,7 @@
 //! - `http`, `lines`, `out`, `pace`: what the verbs share.
 
 mod args;
+mod coherence;
 mod filter;
 mod http;
 mod lines;
@@ -28,7 +29,7 @@ use std::ffi::OsString;
 use clap::Parser;
 
 use crate::config::Problems;
-use args::{Cli, Gs1Verb, Verb};
+use args::{Cli, CoherenceVerb, Gs1Verb, Verb};
 use out::OutError;
 
 /// All went well.
@@ -68,6 +69,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Verb::Tail(args) => tail::run(&args),
         Verb::Verify(args) => log::verify(&args),
         Verb::Replay(args) => log::replay(&args),
+        Verb::Coherence(CoherenceVerb::Verify(args)) => coherence::verify(&args),
         Verb::Gs1(Gs1Verb::Encode { binary }) => filter::gs1::encode(binary),
         Verb::Gs1(Gs1Verb::Decode { lenient }) => filter::gs1::decode(lenient),
         Verb::Glyph(verb) => filter::glyph::run(&verb),

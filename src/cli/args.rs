@@ -61,6 +61,12 @@ Examples:
 
 The exit code is 0 when everything is good, and 1 when something is not.";
 
+const COHERENCE_VERIFY_EXAMPLES: &str = "\
+Examples:
+  glintcast coherence verify /var/lib/glintcast
+
+The exit code is 0 when every signature follows from the one before it and is possible, and 1 when one does not.";
+
 const REPLAY_EXAMPLES: &str = "\
 Examples:
   glintcast replay /var/lib/glintcast --from 2026-01-01T06:00:00Z
@@ -106,6 +112,14 @@ pub(super) struct Cli {
     pub(super) serve: ServeArgs,
 }
 
+/// What to do with the memory of coherence.
+#[derive(Debug, Subcommand)]
+pub(super) enum CoherenceVerb {
+    /// Check the chain of signatures in a log, and that each of them can be
+    #[command(after_help = COHERENCE_VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -127,6 +141,9 @@ pub(super) enum Verb {
     /// Print the events of a log on disk
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(ReplayArgs),
+    /// Look into what is remembered of sources
+    #[command(subcommand)]
+    Coherence(CoherenceVerb),
     /// Turn JSON lines into GS1 frames and back, from standard input to standard output
     #[command(subcommand, disable_help_subcommand = true)]
     Gs1(Gs1Verb),

@@ -110,7 +110,7 @@ fn place(text: &str, archive: &Archive, usage: &str) -> Result<u64> {
 }
 
 /// The folder of segments: the data directory's own, or the directory itself.
-fn disk(dir: &Path) -> Result<StdDisk> {
+pub(super) fn disk(dir: &Path) -> Result<StdDisk> {
     let log = dir.join(LOG);
     let dir = if log.is_dir() { &log } else { dir };
     if !dir.is_dir() {

@@ -5,6 +5,8 @@ use prometheus::{
     Registry,
 };
 
+use super::witness::LAYERS;
+
 /// The metrics of this office. Cloning shares them.
 #[derive(Debug, Clone)]
 pub struct CoherenceMetrics {
@@ -43,23 +45,27 @@ impl CoherenceMetrics {
             events: maker.counters(
                 "events_total",
                 "Events measured, by what became of them.",
-                "result",
+                ("result", &RESULTS),
             )?,
-            sources: maker.gauges("sources", "Sources held, by state and overlay.", "state")?,
+            sources: maker.gauges(
+                "sources",
+                "Sources held, by state and overlay.",
+                ("state", &STATES),
+            )?,
             changes: maker.counters(
                 "changes_total",
                 "Changes of what a source is said to be.",
-                "change",
+                ("change", &CHANGES),
             )?,
             releases: maker.counters(
                 "releases_total",
                 "Collapses that ended, by why.",
-                "reason",
+                ("reason", &RELEASES),
             )?,
             gate_actions: maker.counters(
                 "gate_actions_total",
                 "Glints that the gate did not merely let pass.",
-                "action",
+                ("action", &ACTIONS),
             )?,
             gate_open: maker.gauge(
                 "gate_open",
@@ -88,13 +94,17 @@ impl CoherenceMetrics {
             exchanges: maker.counters(
                 "mesh_exchanges_total",
                 "Entries of peers, by what became of them.",
-                "result",
+                ("result", &EXCHANGES),
             )?,
-            witnessed: maker.counters("witness_records_total", "Records of witnesses.", "layer")?,
+            witnessed: maker.counters(
+                "witness_records_total",
+                "Records of witnesses.",
+                ("layer", &LAYERS),
+            )?,
             witness_dropped: maker.counters(
                 "witness_dropped_total",
                 "Records of witnesses that there was no room for.",
-                "layer",
+                ("layer", &LAYERS),
             )?,
             signatures: maker.counter("memory_signatures_total", "Signatures written.")?,
             outbox: maker.gauge("outbox_entries", "Records that wait to be kept.")?,
@@ -111,6 +121,34 @@ impl CoherenceMetrics {
         self.gate_actions.clone()
     }
 }
+
+/// A label and all its words.
+type Label = (&'static str, &'static [&'static str]);
+
+const RESULTS: [&str; 5] = ["counted", "counted_late", "slot", "late", "refused"];
+const STATES: [&str; 7] = [
+    "nascent",
+    "coherent",
+    "drifting",
+    "incoherent",
+    "bursting",
+    "silent",
+    "dormant",
+];
+const CHANGES: [&str; 9] = [
+    "collapse",
+    "release",
+    "drift",
+    "flag",
+    "quarantine",
+    "dissipate",
+    "recover",
+    "burst",
+    "silence",
+];
+const RELEASES: [&str; 3] = ["amplitude", "little_evidence", "dormant"];
+const ACTIONS: [&str; 4] = ["flag", "quarantine", "dissipate", "hold_back"];
+const EXCHANGES: [&str; 4] = ["taken", "stale", "full", "refused"];
 
 struct Maker<'r>(&'r Registry);
 
@@ -135,12 +173,31 @@ impl Maker<'_> {
         self.keep(Gauge::new(full(name), help)?)
     }
 
-    fn counters(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntCounterVec> {
-        self.keep(IntCounterVec::new(Opts::new(full(name), help), &[label])?)
+    /// Every word is there from the start: what did not happen yet is 0, not missing.
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        (label, words): Label,
+    ) -> prometheus::Result<IntCounterVec> {
+        let counters = self.keep(IntCounterVec::new(Opts::new(full(name), help), &[label])?)?;
+        for word in words {
+            counters.with_label_values(&[word]);
+        }
+        Ok(counters)
     }
 
-    fn gauges(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntGaugeVec> {
-        self.keep(IntGaugeVec::new(Opts::new(full(name), help), &[label])?)
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        (label, words): Label,
+    ) -> prometheus::Result<IntGaugeVec> {
+        let gauges = self.keep(IntGaugeVec::new(Opts::new(full(name), help), &[label])?)?;
+        for word in words {
+            gauges.with_label_values(&[word]);
+        }
+        Ok(gauges)
     }
 
     fn histogram(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {

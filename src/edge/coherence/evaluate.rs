@@ -1,9 +1,11 @@
 //! `POST /coherence/evaluate`: parameters and times in, everything that the estimator says out. A pure function.
 
+use std::f64::consts::PI;
+
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use actors::coherence::{malformed, number, refusal, whole};
-use coherence::{Carrier, Evaluation, MAX_EVENTS, Question, Rule, evaluate};
+use coherence::{Carrier, Complex, Evaluation, MAX_EVENTS, Question, Rule, evaluate};
 use glint::Refusal;
 use glint::json::{Value, object};
 
@@ -171,6 +173,11 @@ fn weights(value: &Value<'_>) -> Result<Option<Vec<f64>>, Refusal> {
     }
 }
 
+/// An angle from -π up to, but not, π: a direction has one.
+fn angle(t: Complex) -> f64 {
+    if t.arg() == PI { -PI } else { t.arg() }
+}
+
 fn text(said: &Evaluation) -> String {
     let reading = &said.reading;
     let mut out = String::with_capacity(768);
@@ -185,7 +192,7 @@ fn text(said: &Evaluation) -> String {
         if said.counted > 0 {
             object
                 .number("T_abs", reading.t.abs())
-                .number("T_arg", reading.t.arg());
+                .number("T_arg", angle(reading.t));
         }
         object
             .number("T_abs2", reading.coherence)

@@ -1,6 +1,6 @@
 //! The carrier: what phases are measured against.
 
-use std::f64::consts::TAU;
+use std::f64::consts::{FRAC_PI_2, TAU};
 use std::fmt;
 use std::str::FromStr;
 
@@ -98,14 +98,27 @@ impl Carrier {
             1 => rest_us,
             harmonic => rest_us * i64::from(harmonic) % self.period_us,
         };
-        Complex::unit(TAU * turned as f64 / self.period_us as f64)
+        self.turn(turned)
+    }
+
+    /// The unit vector of a place within the cycle. Quarters of it are exact, as two events half a cycle apart cancel.
+    fn turn(&self, rest_us: i64) -> Complex {
+        let quarters = 4.0 * rest_us as f64 / self.period_us as f64;
+        let whole = quarters.floor();
+        let Complex { re, im } = Complex::unit(FRAC_PI_2 * (quarters - whole));
+        match whole as u8 {
+            0 => Complex { re, im },
+            1 => Complex { re: -im, im: re },
+            2 => Complex { re: -re, im: -im },
+            _ => Complex { re: im, im: -re },
+        }
     }
 
     /// Returns the unit vector of a place at harmonic 1, given the one at the harmonic of this carrier.
     pub(crate) fn fundamental(&self, rest_us: i64, unit: Complex) -> Complex {
         match self.harmonic {
             1 => unit,
-            _ => Complex::unit(TAU * rest_us as f64 / self.period_us as f64),
+            _ => self.turn(rest_us),
         }
     }
 
