@@ -5,6 +5,7 @@ pub mod coherence;
 mod files;
 pub mod ground;
 pub mod log;
+mod sigils;
 mod signals;
 
 use std::fs::File;
@@ -24,6 +25,7 @@ use actors::metrics::Metrics;
 use actors::phase::{self, PhaseKeeper, StateCell};
 use actors::scribe::{self, Durability};
 use actors::shard;
+use actors::sigils::restore::RestoreFault;
 use actors::tail::{self, Tail};
 use actors::warden::Warden;
 use anyhow::Context as _;
@@ -65,7 +67,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<u8> {
     })?;
     let ended = System::with_tokio_rt(runtime).block_on(serve(settings, listener));
     match ended {
-        Err(err) if err.is::<LedgerError>() => {
+        Err(err) if err.is::<LedgerError>() || err.is::<RestoreFault>() => {
             tracing::error!("{err}");
             Ok(EXIT_DISK)
         }
@@ -182,6 +184,7 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
     };
     let state = phase(settings, &ground, now)?;
     let office = coherence::start(settings, &ground, &ready, now)?;
+    let sigils = sigils::open(settings, &ground)?;
 
     let tripwire = warden.tripwire("hub");
     let hub = Hub::new(clock.clone(), emitter.clone(), metrics.clone(), tripwire);
@@ -199,6 +202,7 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
         ),
         zone: settings.breath.zone,
         draining: AtomicBool::new(false),
+        sigils,
         emitter,
         hub,
         tail,

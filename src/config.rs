@@ -10,6 +10,7 @@
 //! - `settings`: the result, one plain struct per office.
 //! - `coherence`: settings of coherence.
 //! - `admin`: settings of administration, and secrets.
+//! - `registry`: settings of the registry.
 //! - `instant`: instants and distances from UTC.
 //! - `problem`: what is said about a setting that cannot stand.
 
@@ -18,6 +19,7 @@ mod coherence;
 mod instant;
 mod layers;
 mod problem;
+mod registry;
 mod rules;
 mod settings;
 
@@ -28,6 +30,7 @@ use std::path::PathBuf;
 pub use admin::{AdminSettings, Secret};
 pub use coherence::{CoherenceSettings, Period};
 pub use problem::{Layer, Problem, Problems};
+pub use registry::RegistrySettings;
 pub use settings::{
     BreathSettings, Damaged, DataSettings, DrainSettings, EdgeSettings, HandOff, LaneSettings,
     LogDurability, LogFormat, LogSettings, PublishSettings, Settings, TailSettings,

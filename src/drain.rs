@@ -13,6 +13,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actors::emitter::Close;
 use actors::hub::DrainAll;
+use actors::sigils::Save;
 
 use crate::edge::desk::Desk;
 
@@ -42,6 +43,10 @@ pub async fn run(desk: &Desk, server: &ServerHandle, grace: Duration) -> u64 {
         _ => desk.metrics.open_streams(),
     };
     let is_graceful = cut_off == 0;
+    // The log has it; with it in the vault the next start has less to read.
+    if let Err(err) = desk.sigils.post.ask(Save, 0).await {
+        tracing::warn!(%err, "the registry was not put into the vault");
+    }
     if tokio::time::timeout_at(deadline, server.stop(is_graceful))
         .await
         .is_err()

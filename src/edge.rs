@@ -7,6 +7,7 @@
 //! - [`glints`], [`batch`], [`cloud`]: glints in.
 //! - [`streams`], [`negotiate`], [`body`], [`socket`], [`frames`]: streams out, and what WebSocket clients say.
 //! - [`transport`]: how a stream gets the socket of its connection for itself.
+//! - [`sigils`]: the registry of sealed URLs.
 //! - [`history`]: the past in pages.
 //! - [`state`]: the addresses that existing dashboards poll.
 //! - [`health`]: what operators look at.
@@ -32,6 +33,7 @@ pub mod page;
 pub mod problem;
 pub mod routes;
 pub mod server;
+pub mod sigils;
 pub mod socket;
 pub mod state;
 pub mod streams;

@@ -13,6 +13,7 @@
 //! - [`phase`]: the breath.
 //! - [`coherence`]: which sources keep time, and what the gate does about it.
 //! - [`shard`]: one per HTTP worker: lanes, streams, keepalives.
+//! - [`sigils`]: the registry of sealed URLs, its only writer.
 //! - [`hub`]: which workers there are, who is connected, and how they are let go.
 //! - [`metrics`]: what all of them count.
 
@@ -26,6 +27,7 @@ pub mod phase;
 pub mod puller;
 pub mod scribe;
 pub mod shard;
+pub mod sigils;
 pub mod tail;
 pub mod vault;
 pub mod warden;

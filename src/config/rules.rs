@@ -97,6 +97,26 @@ const RULES: &[(&str, Rule)] = &[
         "coherence.mesh_peer_age_seconds",
         Rule::Whole(1, 31_536_000),
     ),
+    ("registry.base", Rule::Text(origin)),
+    ("registry.mode", Rule::Word(&["compatible", "closure"])),
+    ("registry.json_uploads", Rule::Any),
+    (
+        "registry.body_limit_bytes",
+        Rule::Whole(1024, 1_073_741_824),
+    ),
+    ("registry.room_bytes", Rule::Whole(65_536, 17_179_869_184)),
+    ("registry.upload_entries_max", Rule::Whole(1, 100_000_000)),
+    ("registry.entries_max", Rule::Whole(1, 1_000_000_000)),
+    (
+        "registry.url_bytes_max",
+        Rule::Whole(1024, 1_099_511_627_776),
+    ),
+    ("registry.seal_every_ms", Rule::Whole(0, 600_000)),
+    ("registry.inline_urls_max", Rule::Whole(0, 10_000_000)),
+    ("registry.inline_state_max", Rule::Whole(0, 10_000_000)),
+    ("registry.pins_max", Rule::Whole(0, 10_000)),
+    ("registry.pin_seconds", Rule::Whole(1, 86_400)),
+    ("registry.cors_credentials", Rule::Any),
 ];
 
 /// Pairs of keys of which the first may not be larger than the second, and why.
@@ -104,6 +124,7 @@ const ORDERED: &[(&str, &str)] = &[
     ("edge.glint_limit_bytes", "edge.batch_limit_bytes"),
     ("edge.batch_limit_bytes", "publish.queue_bytes"),
     ("lane.page_bytes", "lane.window_bytes"),
+    ("registry.body_limit_bytes", "registry.room_bytes"),
     ("drain.retry_min_ms", "drain.retry_max_ms"),
 ];
 
@@ -206,6 +227,11 @@ fn anchor(text: &str) -> Result<(), String> {
 
 fn offset(text: &str) -> Result<(), String> {
     let parsed = text.parse::<glint::Zone>();
+    parsed.map(drop).map_err(|err| err.to_string())
+}
+
+fn origin(text: &str) -> Result<(), String> {
+    let parsed = registry::Base::new(text);
     parsed.map(drop).map_err(|err| err.to_string())
 }
 

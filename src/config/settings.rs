@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, de};
 use super::admin::AdminSettings;
 use super::coherence::CoherenceSettings;
 use super::instant;
+use super::registry::RegistrySettings;
 
 /// All settings. What each key means is said in `config/default.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -36,6 +37,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// Which sources keep time.
     pub coherence: CoherenceSettings,
+    /// The registry of sealed URLs.
+    pub registry: RegistrySettings,
 }
 
 /// Settings of the edge: sockets, streams and requests.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::sigils::desk::SigilDesk;
 use crate::config::AdminSettings;
 use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpRequest, error};
@@ -96,6 +97,8 @@ pub struct Desk {
     pub registry: Registry,
     /// Whether the broker is stopping.
     pub draining: AtomicBool,
+    /// The registry.
+    pub sigils: SigilDesk,
     /// How long reading a body takes.
     pub accept_seconds: Histogram,
     /// How long the emitter takes.

@@ -5,7 +5,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
-use super::{coherence, glints, health, history, page, state, streams};
+use super::{coherence, glints, health, history, page, sigils, state, streams};
 
 /// An address that is read: its path and what answers.
 type Read = (&'static str, fn() -> Route);
@@ -37,6 +37,7 @@ pub fn configure(config: &mut ServiceConfig) {
         let head = answer().method(Method::HEAD);
         config.service(resource(path, "GET, HEAD, OPTIONS").route(get).route(head));
     }
+    sigils::configure(config);
     let metrics = web::get().to(health::metrics);
     config.service(resource("/metrics", "GET, OPTIONS").route(metrics));
     config

@@ -9,6 +9,7 @@
 //! - `sse`: server-sent events as the WHATWG has them read.
 //! - `ndjson`: JSON lines.
 //! - `ws`: WebSockets.
+//! - `sigils`: the sigil registry.
 //! - `gs1`: GS1 frames out of either.
 //! - `fixtures`: recorded glints, when there are any.
 
@@ -32,6 +33,7 @@ pub mod fixtures;
 pub mod gs1;
 pub mod http;
 pub mod ndjson;
+pub mod sigils;
 pub mod sse;
 pub mod ws;
 

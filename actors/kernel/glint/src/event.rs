@@ -151,11 +151,15 @@ pub enum Name {
     GlintQuarantined,
     /// A glint that is kept and not delivered.
     GlintDissipated,
+    /// A batch of URLs that the registry took.
+    SigilBatch,
+    /// The seal of the registry is another.
+    SealUpdate,
 }
 
 impl Name {
     /// All names. The place of each is part of the format of the log: new ones come last.
-    pub const ALL: [Name; 24] = [
+    pub const ALL: [Name; 26] = [
         Name::GlintEmission,
         Name::PhaseUpdate,
         Name::ClimateUpdate,
@@ -180,6 +184,8 @@ impl Name {
         Name::MemorySignature,
         Name::GlintQuarantined,
         Name::GlintDissipated,
+        Name::SigilBatch,
+        Name::SealUpdate,
     ];
 
     /// Returns the word on the wire.
@@ -210,6 +216,8 @@ impl Name {
             Name::MemorySignature => "memory.signature",
             Name::GlintQuarantined => "glint_quarantined",
             Name::GlintDissipated => "glint_dissipated",
+            Name::SigilBatch => "sigil_batch",
+            Name::SealUpdate => "seal_update",
         }
     }
 
@@ -233,6 +241,8 @@ impl Name {
             Name::MemorySignature => Topic::Memory,
             Name::GlintQuarantined => Topic::Quarantine,
             Name::GlintDissipated => Topic::House,
+            Name::SigilBatch => Topic::House,
+            Name::SealUpdate => Topic::Seals,
             _ => Topic::State,
         }
     }

@@ -26,7 +26,9 @@ pub fn pairs(form: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     })
 }
 
-fn field(text: &str) -> Cow<'_, str> {
+/// Decodes a key or a value: plus signs are spaces, then escapes.
+#[must_use]
+pub fn field(text: &str) -> Cow<'_, str> {
     if !text.contains('+') {
         return unescape(text);
     }

@@ -141,6 +141,12 @@ impl Hit {
         }
     }
 
+    /// Returns the hit that a canonical key is, without asking whether a text like it would be considered.
+    #[must_use]
+    pub fn of_key(key: &str, base: &Base) -> Option<Hit> {
+        hit_of(key.to_owned(), base)
+    }
+
     /// Returns the links of the hit: of the payload, else of the chain, and canonical.
     pub(crate) fn links(&self, base: &Base) -> Links {
         let Links {

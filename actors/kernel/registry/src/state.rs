@@ -169,6 +169,11 @@ impl Registry {
         self.now.derived = Arc::default();
     }
 
+    /// Has what comes be merged by other rules. What is there stays as it is.
+    pub fn set_rules(&mut self, base: Base, mode: Mode) {
+        (self.base, self.mode) = (base, mode);
+    }
+
     /// Returns the registry as it is now, for readers.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {

@@ -1,0 +1,271 @@
+//! The state in the vault, so that a start need not read the whole log.
+//!
+//! What changed since the last time is added as a blob; when the blobs are twice as large as the state, it is written
+//! anew. A head says what is there and adds up to what: a state that does not is never served.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use glint::json::{self, Value, object};
+use registry::reconcile::{read_fingerprint, show};
+use registry::seal::Fingerprint;
+use registry::{Base, Entry, Links, Mode, Registry, Seal, Snapshot};
+
+use super::record::{mode, word};
+use super::restore::{RestoreFault, Restored};
+use crate::vault::{SharedVault, VaultError};
+
+const HEAD: &str = "registry/head";
+const BLOBS: &str = "registry/blob/";
+/// Size of a blob.
+const BLOB_BYTES: usize = 4 << 20;
+/// Blobs that are read at once at the start.
+const BLOBS_AT_ONCE: usize = 16;
+/// A state smaller than this is not worth writing anew.
+const SMALL_BYTES: u64 = 1 << 20;
+
+/// What the vault has.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Head {
+    /// The number of the last event that is in it.
+    pub(super) after: u64,
+    /// The number of the last batch that is in it.
+    pub(super) batch: u64,
+    /// The seal that was announced last, if any was.
+    pub(super) announced: Option<Seal>,
+    mode: Mode,
+    entries: u64,
+    sum: Fingerprint,
+    /// The first blob and the one after the last.
+    blobs: (u64, u64),
+    /// Bytes of all of them.
+    bytes: u64,
+}
+
+/// Where the state is kept.
+#[derive(Debug)]
+pub(super) struct Keep {
+    vault: SharedVault,
+    head: Head,
+    pending: Vec<Arc<Entry>>,
+}
+
+impl Keep {
+    /// Reads what is kept.
+    pub(super) fn open(vault: SharedVault, base: &Base) -> Result<(Keep, Restored), RestoreFault> {
+        let Some(text) = vault.get(HEAD)? else {
+            let restored = Restored::new(
+                Registry::new(base.clone(), Mode::default()),
+                &Head::default(),
+            );
+            return Ok((Keep::new(vault, Head::default()), restored));
+        };
+        let head = Head::read(&text).ok_or(RestoreFault::Head)?;
+        let kept = read_blobs(&vault)?;
+        let registry = Registry::restore(base.clone(), head.mode, kept)?;
+        if registry.len() as u64 != head.entries || registry.sum() != head.sum {
+            return Err(RestoreFault::Sum { batch: head.batch });
+        }
+        let restored = Restored::new(registry, &head);
+        Ok((Keep::new(vault, head), restored))
+    }
+
+    fn new(vault: SharedVault, head: Head) -> Keep {
+        Keep {
+            vault,
+            head,
+            pending: Vec::new(),
+        }
+    }
+
+    /// Notes entries that are to be kept next time.
+    pub(super) fn note(&mut self, entries: impl IntoIterator<Item = Arc<Entry>>) {
+        self.pending.extend(entries);
+    }
+
+    /// Tells how far the kept state goes.
+    pub(super) fn after(&self) -> u64 {
+        self.head.after
+    }
+
+    /// Tells whether anything was noted.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Keeps what was noted, and how far it goes. With `anew` the whole state is written.
+    pub(super) fn save(
+        &mut self,
+        place: Place,
+        now: &Snapshot,
+        anew: bool,
+    ) -> Result<(), VaultError> {
+        let mut head = Head {
+            after: place.after,
+            batch: place.batch,
+            announced: place.announced,
+            mode: place.mode,
+            entries: now.list().len() as u64,
+            sum: now.sum(),
+            ..self.head.clone()
+        };
+        let anew = anew
+            || head.bytes > SMALL_BYTES && head.bytes > 2 * now.url_bytes() as u64 + head.bytes / 2;
+        let blobs = if anew {
+            blobs(now.list().iter())
+        } else {
+            blobs(self.pending.iter())
+        };
+        let old = self.head.blobs;
+        let first = head.blobs.1;
+        head.blobs.1 = first + blobs.len() as u64;
+        let bytes: u64 = blobs.iter().map(|blob| blob.len() as u64).sum();
+        let mut changes: Vec<(String, Option<&[u8]>)> = Vec::new();
+        if anew {
+            changes.extend((old.0..old.1).map(|nth| (key(nth), None)));
+            head.blobs.0 = first;
+            head.bytes = 0;
+        }
+        head.bytes += bytes;
+        changes.extend(
+            (first..)
+                .zip(&blobs)
+                .map(|(nth, blob)| (key(nth), Some(&blob[..]))),
+        );
+        let text = head.write();
+        changes.push((HEAD.to_owned(), Some(text.as_bytes())));
+        let changes: Vec<(&str, Option<&[u8]>)> = changes
+            .iter()
+            .map(|(key, value)| (key.as_str(), *value))
+            .collect();
+        self.vault.put(&changes)?;
+        self.head = head;
+        self.pending.clear();
+        Ok(())
+    }
+}
+
+/// How far a state goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// The number of the last event that is in it.
+    pub(super) after: u64,
+    /// The number of the last batch.
+    pub(super) batch: u64,
+    /// The seal that was announced last.
+    pub(super) announced: Option<Seal>,
+    /// How batches are merged.
+    pub(super) mode: Mode,
+}
+
+impl Head {
+    fn write(&self) -> String {
+        let mut text = String::new();
+        object(&mut text, |object| {
+            object
+                .count("after", self.after)
+                .count("batch", self.batch)
+                .text("mode", word(self.mode))
+                .count("entries", self.entries)
+                .text("sum", &show(self.sum))
+                .count("first", self.blobs.0)
+                .count("next", self.blobs.1)
+                .count("bytes", self.bytes);
+            if let Some(seal) = self.announced {
+                object.display("announced", seal);
+            }
+        });
+        text
+    }
+
+    fn read(bytes: &[u8]) -> Option<Head> {
+        let value = json::parse_bytes(bytes).ok()?;
+        let count = |key: &str| match value.get(key)? {
+            Value::Number(lexeme) => lexeme.parse::<u64>().ok(),
+            _ => None,
+        };
+        Some(Head {
+            after: count("after")?,
+            batch: count("batch")?,
+            announced: match value.get("announced") {
+                Some(seal) => Some(seal.as_str()?.parse().ok()?),
+                None => None,
+            },
+            mode: mode(value.get("mode")?.as_str()?)?,
+            entries: count("entries")?,
+            sum: read_fingerprint(value.get("sum")?.as_str()?).ok()?,
+            blobs: (count("first")?, count("next")?),
+            bytes: count("bytes")?,
+        })
+    }
+}
+
+fn key(nth: u64) -> String {
+    format!("{BLOBS}{nth:020}")
+}
+
+type Kept = HashMap<Arc<str>, Links>;
+
+/// Reads all blobs in their order: what comes later holds.
+fn read_blobs(vault: &SharedVault) -> Result<Kept, RestoreFault> {
+    let mut kept = Kept::new();
+    let mut after = String::new();
+    loop {
+        let found = vault.scan(BLOBS, &after, BLOBS_AT_ONCE)?;
+        let Some((last, _)) = found.last() else {
+            return Ok(kept);
+        };
+        after.clone_from(last);
+        for (key, blob) in &found {
+            read_blob(blob, &mut kept).ok_or_else(|| RestoreFault::Blob(key.clone()))?;
+        }
+    }
+}
+
+/// Writes entries one after the other: each text with its length before it, a link that is absent as `u32::MAX`.
+fn blobs<'e>(entries: impl Iterator<Item = &'e Arc<Entry>>) -> Vec<Vec<u8>> {
+    let mut blobs = Vec::new();
+    let mut blob = Vec::new();
+    for entry in entries {
+        push(Some(&entry.url), &mut blob);
+        push(entry.links.origin.as_deref(), &mut blob);
+        push(entry.links.parent.as_deref(), &mut blob);
+        if blob.len() >= BLOB_BYTES {
+            blobs.push(std::mem::take(&mut blob));
+        }
+    }
+    if !blob.is_empty() {
+        blobs.push(blob);
+    }
+    blobs
+}
+
+fn push(text: Option<&str>, blob: &mut Vec<u8>) {
+    let length = text.map_or(u32::MAX, |text| {
+        u32::try_from(text.len()).unwrap_or(u32::MAX - 1)
+    });
+    blob.extend_from_slice(&length.to_le_bytes());
+    blob.extend_from_slice(text.unwrap_or_default().as_bytes());
+}
+
+fn read_blob(mut blob: &[u8], kept: &mut Kept) -> Option<()> {
+    while !blob.is_empty() {
+        let url = pop(&mut blob)??;
+        let origin = pop(&mut blob)?.map(Box::from);
+        let parent = pop(&mut blob)?.map(Box::from);
+        kept.insert(url.into(), Links { origin, parent });
+    }
+    Some(())
+}
+
+fn pop<'b>(blob: &mut &'b [u8]) -> Option<Option<&'b str>> {
+    let (length, rest) = blob.split_first_chunk::<4>()?;
+    let length = u32::from_le_bytes(*length);
+    if length == u32::MAX {
+        *blob = rest;
+        return Some(None);
+    }
+    let (text, rest) = rest.split_at_checked(length as usize)?;
+    *blob = rest;
+    Some(Some(std::str::from_utf8(text).ok()?))
+}
