@@ -8,6 +8,7 @@
 //! - `serve`: `serve` and `check-config`.
 //! - `publish`: JSON lines into a broker.
 //! - `tail`: events out of a broker.
+//! - `registry`: what two registries lack of each other.
 //! - `log`: `verify` and `replay`, on a log without a broker.
 //! - `filter`: `gs1` and `glyph`, from standard input to standard output.
 //! - `http`, `lines`, `out`, `pace`: what the verbs share.
@@ -21,6 +22,7 @@ mod log;
 mod out;
 mod pace;
 mod publish;
+mod registry;
 mod serve;
 mod tail;
 
@@ -67,6 +69,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Verb::CheckConfig(args) => serve::check_config(&args),
         Verb::Publish(args) => publish::run(&args),
         Verb::Tail(args) => tail::run(&args),
+        Verb::Registry(verb) => registry::run(&verb),
         Verb::Verify(args) => log::verify(&args),
         Verb::Replay(args) => log::replay(&args),
         Verb::Coherence(CoherenceVerb::Verify(args)) => coherence::verify(&args),

@@ -34,6 +34,7 @@ use prometheus::{
 use registry::{Base, Delta, Hit, Mode, Quota, QuotaError, Registry, Snapshot};
 
 use self::announce::Announcer;
+pub use self::announce::Board;
 use self::keep::{Keep, Place};
 use self::record::Batch;
 use self::restore::{RestoreFault, Restored};
@@ -272,6 +273,12 @@ impl Sigils {
     #[must_use]
     pub fn showcase(&self) -> Showcase {
         self.showcase.clone()
+    }
+
+    /// Returns what new subscribers to seals are told.
+    #[must_use]
+    pub fn board(&self) -> Board {
+        self.announcer.board()
     }
 
     /// Works out what an upload does.

@@ -45,7 +45,7 @@ pub(super) fn open(settings: &Settings, ground: &Ground) -> anyhow::Result<Sigil
         warden: ground.warden.clone(),
     };
     let office = Sigils::restore(&office, grounds, &ground.registry)?;
-    let showcase = office.showcase();
+    let (showcase, board) = (office.showcase(), office.board());
     let thread = Arbiter::new().handle();
     let addr = Sigils::start_in_arbiter(&thread, move |_| office);
     let bound = Bound {
@@ -65,6 +65,7 @@ pub(super) fn open(settings: &Settings, ground: &Ground) -> anyhow::Result<Sigil
     Ok(SigilDesk {
         post: Post::new(addr, sigils::OFFICE, bound, &ground.metrics),
         showcase,
+        board,
         base: own.base.clone(),
         mode: own.mode,
         quota,

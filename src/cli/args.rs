@@ -74,6 +74,15 @@ Examples:
 
 Each line is an event as `glintcast tail --json` prints it.";
 
+const REGISTRY_EXAMPLES: &str = "\
+Examples:
+  glintcast registry pull http://broker:5056                        into the broker on this machine
+  glintcast registry pull http://broker:5056 --with urls.txt        into a file
+  glintcast registry push http://broker:5056 --with urls.txt        out of it
+
+Only the difference travels, and a few sums to find it. What was uploaded may bring entries of its own along: the \
+parents and origins that it names.";
+
 const GS1_ENCODE_EXAMPLES: &str = r#"Examples:
   echo '{"sid":1,"seq":2,"kind":"doc","payload":"{a=1}","crc":true}' | glintcast gs1 encode
 
@@ -135,6 +144,9 @@ pub(super) enum Verb {
     /// Watch what a broker sends
     #[command(after_help = TAIL_EXAMPLES)]
     Tail(TailArgs),
+    /// Bring a registry of URLs and another one, or a file, to the same set
+    #[command(subcommand, disable_help_subcommand = true)]
+    Registry(RegistryVerb),
     /// Check every checksum of a log on disk, and the chain over all of it
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
@@ -150,6 +162,28 @@ pub(super) enum Verb {
     /// Turn JSON lines into GLYPH texts or state hashes and back, from standard input to standard output
     #[command(subcommand, disable_help_subcommand = true)]
     Glyph(GlyphVerb),
+}
+
+/// What to do with registries.
+#[derive(Debug, Subcommand)]
+pub(super) enum RegistryVerb {
+    /// Add to the place what the registry at URL has and it lacks
+    #[command(after_help = REGISTRY_EXAMPLES)]
+    Pull(RegistryArgs),
+    /// Upload to the registry at URL what it lacks and the place has
+    #[command(after_help = REGISTRY_EXAMPLES)]
+    Push(RegistryArgs),
+}
+
+/// Arguments of `registry`.
+#[derive(Debug, Args)]
+pub(super) struct RegistryArgs {
+    /// Broker to compare with
+    #[arg(value_name = "URL")]
+    pub(super) url: Base,
+    /// The other side: a broker, or a file with one URL per line, made if it is not there
+    #[arg(long, value_name = "URL|FILE", default_value = "http://127.0.0.1:5056")]
+    pub(super) with: String,
 }
 
 /// What to do with GS1 frames.

@@ -10,6 +10,7 @@
 //! - `parts`: multipart bodies.
 //! - `batch`: from a body to hits.
 //! - `inhale`: uploads.
+//! - `reconcile`: what a client lacks, in as many bytes as that is.
 //! - `pins`: lists that stay while somebody pages through them.
 
 mod answer;
@@ -20,12 +21,16 @@ mod inhale;
 mod parts;
 mod pins;
 mod query;
+mod reconcile;
 
 use actix_web::http::header::{ALLOW, HOST, LOCATION};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Route};
+use actors::shard::{Request, Seat};
+use glint::Topic;
 use registry::{Seal, Snapshot, render};
+use wire::Control;
 
 use self::answer::{is_known, not_modified, sealed};
 use self::query::{Form, Query};
@@ -42,13 +47,16 @@ const SEAL_HERE_BYTES: usize = 256 * 1024;
 type Address = (&'static str, &'static str, fn() -> Route);
 
 /// The addresses, their methods, and what answers.
-const ADDRESSES: [Address; 6] = [
+const ADDRESSES: [Address; 7] = [
     ("seal", "GET, HEAD", || web::route().to(seal)),
     ("urls", "GET, HEAD", || web::route().to(urls)),
     ("state", "GET, HEAD", || web::route().to(state)),
     ("exhale", "GET, HEAD", || web::route().to(exhale)),
     ("inhale", "POST", || web::route().to(inhale::inhale)),
     ("merge", "POST", || web::route().to(inhale::merge)),
+    ("reconcile", "POST", || {
+        web::route().to(reconcile::reconcile)
+    }),
 ];
 
 /// Puts the addresses in place.
@@ -211,4 +219,22 @@ async fn state_text(snapshot: Snapshot, base: registry::Base) -> String {
     web::block(write)
         .await
         .unwrap_or_else(|_| "null".to_owned())
+}
+
+/// Tells a subscriber that asked for seals by name where the registry stands. Who asked for nothing in particular hears
+/// of changes alone: clients that were there before do not expect a second greeting.
+///
+/// It is said on the worker's own thread after the stream was opened, so that no change falls between the two.
+pub(super) fn tell_standing(http: &HttpRequest, worker: &Worker, request: &Request, seat: &Seat) {
+    let asked = Query::read(http.query_string()).last("topics").is_some();
+    if !asked || !request.view.topics().any(|topic| topic == Topic::Seals) {
+        return;
+    }
+    let board = worker.desk().sigils.board.read();
+    seat.line().say(&Control::Snapshot {
+        name: "seal_snapshot",
+        topic: Topic::Seals,
+        stamp: worker.desk().clock.now(),
+        data: &board,
+    });
 }

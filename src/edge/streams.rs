@@ -17,7 +17,7 @@ use super::body::StreamBody;
 use super::desk::{Desk, Worker};
 use super::problem::problem;
 use super::transport::Berth;
-use super::{history, negotiate, socket};
+use super::{history, negotiate, sigils, socket};
 
 /// Tells nginx not to hold events back.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -44,6 +44,9 @@ pub async fn open(http: HttpRequest, payload: Payload, worker: Worker) -> HttpRe
         true => shard.attach_in_chunks(request.clone()),
         false => shard.attach(request.clone()),
     };
+    if let Ok(seat) = &seat {
+        sigils::tell_standing(&http, &worker, &request, seat);
+    }
     match (seat, form.is_websocket()) {
         (Ok(seat), true) => socket::open(&http, payload, worker, seat, form, berth),
         (Ok(seat), false) => stream(&http, form, seat, berth),

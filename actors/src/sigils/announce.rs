@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use arc_swap::ArcSwap;
 use glint::Name;
-use glint::json::{object, write_ascii_string};
+use glint::json::{Object, object, write_ascii_string};
 use prometheus::IntCounter;
 use registry::{Delta, Seal, Snapshot};
 
@@ -17,18 +18,30 @@ use crate::emitter::{Commit, Entry};
 const LISTED: usize = 256;
 const LISTED_BYTES: usize = 64 * 1024;
 
+/// What a subscriber to seals is told when it comes. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct Board(Arc<ArcSwap<String>>);
+
+impl Board {
+    /// Returns the seal, how many entries there are, and the latest: one line of ASCII JSON, an object.
+    #[must_use]
+    pub fn read(&self) -> Arc<String> {
+        self.0.load_full()
+    }
+}
+
 /// What is to be announced.
 #[derive(Debug)]
 pub(super) struct Announcer {
     /// The seal that was announced last, if any was.
     announced: Option<Seal>,
-    /// Entries of then.
-    announced_total: usize,
     /// What was added since, the first so many.
     added: Vec<Arc<str>>,
     added_bytes: usize,
     added_count: usize,
     every: Duration,
+    /// What new subscribers are told.
+    board: Board,
     /// Whether an announcement is on its way, or the pause after one.
     busy: bool,
     due: bool,
@@ -43,8 +56,8 @@ impl Announcer {
         said: IntCounter,
     ) -> Announcer {
         Announcer {
+            board: Board(Arc::new(ArcSwap::from_pointee(standing(now.seal(), now)))),
             announced,
-            announced_total: now.list().len(),
             added: Vec::new(),
             added_bytes: 0,
             added_count: 0,
@@ -53,6 +66,10 @@ impl Announcer {
             due: false,
             said,
         }
+    }
+
+    pub(super) fn board(&self) -> Board {
+        self.board.clone()
     }
 
     pub(super) fn announced(&self) -> Option<Seal> {
@@ -105,15 +122,17 @@ impl Handler<Announce> for Sigils {
         let count = std::mem::take(&mut announcer.added_count);
         announcer.added_bytes = 0;
         let before = announcer.announced;
-        let emitter = self.grounds.emitter.clone();
+        let (emitter, board) = (self.grounds.emitter.clone(), announcer.board.clone());
         let work = async move {
             let sealed = now.clone();
             // A large list takes longer to read than uploads may wait.
             let seal = tokio::task::spawn_blocking(move || sealed.seal())
                 .await
                 .ok()?;
+            // Before anybody hears of it: a subscriber that comes in between is told it here or there, or both.
+            board.0.store(Arc::new(standing(seal, &now)));
             if before == Some(seal) {
-                return Some((seal, now, false));
+                return Some((seal, false));
             }
             let entry = Entry::new(Name::SealUpdate, update(before, seal, &now, &added, count));
             let commit = Commit {
@@ -121,7 +140,7 @@ impl Handler<Announce> for Sigils {
             };
             let weight = commit.weight_bytes();
             match emitter.ask(commit, weight).await.and_then(|kept| kept) {
-                Ok(_) => Some((seal, now, true)),
+                Ok(_) => Some((seal, true)),
                 Err(err) => {
                     tracing::warn!(%err, "a seal was not announced; the next announcement covers it");
                     None
@@ -130,9 +149,8 @@ impl Handler<Announce> for Sigils {
         };
         Box::pin(work.into_actor(self).map(|said, office, context| {
             match said {
-                Some((seal, now, new)) => {
+                Some((seal, new)) => {
                     office.announcer.announced = Some(seal);
-                    office.announcer.announced_total = now.list().len();
                     office.announcer.said.inc_by(new.into());
                 }
                 None => office.announcer.due = true,
@@ -145,6 +163,26 @@ impl Handler<Announce> for Sigils {
     }
 }
 
+/// Writes where the registry stands.
+fn standing(seal: Seal, now: &Snapshot) -> String {
+    let mut text = String::with_capacity(192);
+    object(&mut text, |object| {
+        object
+            .display("seal", seal)
+            .count("total", now.list().len() as u64)
+            .object("latest", |object| latest(object, now));
+    });
+    text
+}
+
+fn latest(object: &mut Object<'_>, now: &Snapshot) {
+    let latest = now.latest();
+    object
+        .json("pulse", &latest.pulse.to_string())
+        .json("beat", &latest.beat.to_string())
+        .json("stepIndex", &latest.step.to_string());
+}
+
 /// Writes the payload of an announcement.
 fn update(
     before: Option<Seal>,
@@ -155,7 +193,6 @@ fn update(
 ) -> String {
     let mut text =
         String::with_capacity(256 + added.iter().map(|url| url.len() + 4).sum::<usize>());
-    let latest = now.latest();
     object(&mut text, |object| {
         match before {
             Some(seal) => object.display("before", seal),
@@ -165,12 +202,7 @@ fn update(
             .display("after", after)
             .count("total", now.list().len() as u64)
             .count("added", count as u64)
-            .object("latest", |object| {
-                object
-                    .json("pulse", &latest.pulse.to_string())
-                    .json("beat", &latest.beat.to_string())
-                    .json("stepIndex", &latest.step.to_string());
-            })
+            .object("latest", |object| latest(object, now))
             .flag("complete", added.len() == count)
             .array("urls", added, |url, out| write_ascii_string(url, out));
     });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actors::mail::Post;
-use actors::sigils::{Showcase, Sigils};
+use actors::sigils::{Board, Showcase, Sigils};
 use glint::{Refusal, RefusalKind};
 use prometheus::IntGauge;
 use registry::{Base, Mode, Quota};
@@ -31,6 +31,8 @@ pub struct SigilDesk {
     pub post: Post<Sigils>,
     /// The registry as readers see it.
     pub showcase: Showcase,
+    /// What new subscribers to seals are told.
+    pub board: Board,
     /// The origin of relative references.
     pub base: Base,
     /// How uploads are merged.

@@ -135,6 +135,10 @@ impl Registry {
             stitched: HashMap::new(),
             delta: Delta::default(),
         };
+        // Uploads are all new or all known: the first hit tells which.
+        if hits.first().is_some_and(|hit| self.get(&hit.key).is_none()) {
+            merge.touched.reserve(hits.len());
+        }
         for hit in hits {
             merge.delta.total += 1;
             let before = (merge.added, merge.edits);

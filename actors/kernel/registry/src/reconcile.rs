@@ -15,7 +15,6 @@ use thiserror::Error;
 
 use crate::list::List;
 use crate::seal::Fingerprint;
-use crate::state::Entry;
 
 /// Hexadecimal digits of a fingerprint.
 const DIGITS: u32 = 32;
@@ -79,6 +78,12 @@ impl Prefix {
             number << (4 * (DIGITS - digits))
         };
         Ok(Prefix { first, digits })
+    }
+
+    /// Tells whether all of this range is in another.
+    #[must_use]
+    pub fn is_within(self, other: Prefix) -> bool {
+        self.digits >= other.digits && (other.first..=other.last()).contains(&self.first)
     }
 
     fn last(self) -> Fingerprint {
@@ -151,10 +156,10 @@ pub enum Answer {
     Listed(Prefix, Vec<Fingerprint>),
 }
 
-/// The entries of a snapshot by fingerprint, with running sums: any range is summed in two steps.
+/// URLs by fingerprint, with running sums: any range is summed in two steps.
 #[derive(Debug)]
 pub struct Index {
-    entries: Vec<(Fingerprint, Arc<Entry>)>,
+    entries: Vec<(Fingerprint, Arc<str>)>,
     /// The sum of all before each place.
     sums: Vec<Fingerprint>,
 }
@@ -163,10 +168,16 @@ impl Index {
     /// Sorts a list by fingerprint.
     #[must_use]
     pub fn new(list: &List) -> Index {
-        let mut entries: Vec<_> = list
-            .iter()
-            .map(|entry| (entry.fingerprint, entry.clone()))
-            .collect();
+        Index::of(
+            list.iter()
+                .map(|entry| (entry.fingerprint, entry.url.clone())),
+        )
+    }
+
+    /// Sorts URLs by fingerprint. Each may come once.
+    #[must_use]
+    pub fn of(urls: impl Iterator<Item = (Fingerprint, Arc<str>)>) -> Index {
+        let mut entries: Vec<_> = urls.collect();
         entries.sort_unstable_by_key(|(fingerprint, _)| *fingerprint);
         let mut sums = Vec::with_capacity(entries.len() + 1);
         let mut sum: Fingerprint = 0;
@@ -213,7 +224,7 @@ impl Index {
             .entries
             .binary_search_by_key(&fingerprint, |(known, _)| *known)
             .ok()?;
-        Some(&self.entries[at].1.url)
+        Some(&self.entries[at].1)
     }
 
     fn listed(&self, prefix: Prefix) -> Vec<Fingerprint> {

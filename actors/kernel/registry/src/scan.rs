@@ -67,9 +67,11 @@ pub fn hit(text: &str, base: &Base) -> Option<Hit> {
         return Some(Hit::new(key, summary, Vec::new()));
     }
     let considered = text.starts_with("http")
-        || ["/s/", "http", "/stream", "/p~"]
-            .iter()
-            .any(|mark| text.contains(mark));
+        || text.contains("http")
+        || (text.contains('/')
+            && ["/s/", "/stream", "/p~"]
+                .iter()
+                .any(|mark| text.contains(mark)));
     if !considered {
         return None;
     }

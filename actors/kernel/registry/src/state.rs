@@ -151,6 +151,7 @@ impl Registry {
             return;
         }
         self.now.revision += 1;
+        self.entries.reserve(delta.inserted.len());
         for entry in delta.inserted.iter().chain(&delta.changed) {
             self.entries.replace(ByUrl(entry.clone()));
         }

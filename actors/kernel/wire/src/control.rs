@@ -84,6 +84,17 @@ pub enum Control<'a> {
         /// The time now.
         stamp: Stamp,
     },
+    /// Where a topic stands, for a subscriber that asked for it and did not hear how it came there.
+    Snapshot {
+        /// The name of the event.
+        name: &'static str,
+        /// The topic.
+        topic: Topic,
+        /// The time now.
+        stamp: Stamp,
+        /// The payload: one line of ASCII JSON, an object.
+        data: &'a str,
+    },
     /// The end: the stream closes after this.
     Farewell {
         /// Why: a word for programs.
@@ -224,6 +235,9 @@ impl Control<'_> {
             Control::Status { stamp, .. } => ("status", *stamp),
             Control::Conflated { stamp, .. } => ("conflated", *stamp),
             Control::Farewell { stamp, .. } => ("farewell", *stamp),
+            Control::Snapshot {
+                name, stamp, data, ..
+            } => return Some((name, *stamp, (*data).to_owned())),
             _ => return None,
         };
         object(&mut members, |object| {
@@ -271,6 +285,7 @@ impl Control<'_> {
                 Control::Cursor(_) => "cursor",
                 Control::Status { .. } => "status",
                 Control::Conflated { .. } => "conflated",
+                Control::Snapshot { name, .. } => name,
                 _ => "answer",
             };
             let id = if let Control::Cursor(cursor) = self {
@@ -362,6 +377,18 @@ impl Control<'_> {
                     .display("from", from)
                     .display("to", to);
                 object.count("merged", *merged).display("time", stamp);
+            }),
+            Control::Snapshot {
+                name,
+                topic,
+                stamp,
+                data,
+            } => object(&mut line, |object| {
+                object
+                    .text("event", name)
+                    .text("topic", topic.as_str())
+                    .display("time", stamp)
+                    .json("data", data);
             }),
             Control::Beat => object(&mut line, |object| {
                 object.text("event", "pong");

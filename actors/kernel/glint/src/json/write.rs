@@ -43,6 +43,14 @@ pub fn write_ascii(value: &Value<'_>, out: &mut String) {
 /// Appends `text` as a quoted ASCII JSON string.
 pub fn write_ascii_string(text: &str, out: &mut String) {
     out.push('"');
+    // It looks at all bytes: without a way out the compiler does many at once, and most texts are plain.
+    let needs =
+        |byte: &u8| u8::from(!(0x20..0x80).contains(byte)) | u8::from(matches!(byte, b'"' | b'\\'));
+    if text.bytes().fold(0, |found, byte| found | needs(&byte)) == 0 {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     let mut plain_from = 0;
     for (at, ch) in text.char_indices() {
         if matches!(ch, ' '..='\u{7f}' if ch != '"' && ch != '\\') {
