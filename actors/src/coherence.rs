@@ -66,6 +66,8 @@ const PAGE: usize = 512;
 const TICK: Duration = Duration::from_secs(1);
 /// The same, in microseconds.
 const TICK_US: i64 = 1_000_000;
+/// Events that may be under way while verdicts still count as new.
+const LATE: u64 = 8192;
 /// Longest time between two savings of the state, in microseconds.
 const SAVE_US: i64 = 60_000_000;
 /// Time constant of the fast mass, in microseconds: how fast a flood is forgotten.
@@ -138,6 +140,11 @@ pub struct Coherence {
     ticked_us: i64,
     saved_us: i64,
     signature_turn: usize,
+    /// Sources that had to go, whose saved state goes with the next saving; signatures of such in this cycle.
+    gone: Vec<Box<str>>,
+    gone_signed: usize,
+    /// The last event of the life before.
+    recalled: u64,
     /// Whether events were gone before they were measured.
     approximate: bool,
     failed: bool,
@@ -166,6 +173,9 @@ impl Coherence {
             ticked_us: i64::MIN,
             saved_us: now.0,
             signature_turn: 0,
+            gone: Vec::new(),
+            gone_signed: 0,
+            recalled: 0,
             approximate: false,
             failed: false,
             clapper: None,
@@ -176,6 +186,7 @@ impl Coherence {
         };
         office.cycle.number = office.settings.params.carrier.split(now.0).0;
         office.restore();
+        office.judge_all(now);
         office.tools.gate.touch(now);
         office
     }
@@ -341,6 +352,7 @@ impl Coherence {
             number: next - 1,
             ..self.cycle
         };
+        self.gone_signed = 0;
         self.cycle = Cycle {
             number: next,
             ..Cycle::default()
@@ -430,25 +442,29 @@ impl Coherence {
         self.tools.gate.set(source, Some(judged));
     }
 
+    /// Writes to the gate what stands about everybody with a contract, and about whom a person put into quarantine.
+    fn judge_all(&mut self, now: Stamp) {
+        let promised = self.engine.contracts().map(|(name, _)| Box::from(name));
+        let names: Vec<Box<str>> = promised.chain(self.held.iter().cloned()).collect();
+        for name in names {
+            self.judge(&name, now);
+        }
+    }
+
     /// Looks at what time brought about, and at everybody with a contract.
     fn tick(&mut self, ctx: &mut Context<Self>) {
         ctx.run_later(TICK, Self::tick);
         let now = self.tools.clock.now();
         self.guarded(|office| {
-            let caught_up = office.puller.position() >= office.tools.tail.head().seq;
-            if caught_up && now.0.saturating_sub(office.ticked_us) >= TICK_US {
+            let lag = office.tools.tail.head().seq.saturating_sub(office.measured);
+            if lag == 0 && now.0.saturating_sub(office.ticked_us) >= TICK_US {
                 office.pass(now);
             }
-            let names: Vec<Box<str>> = office
-                .engine
-                .contracts()
-                .map(|(name, _)| name.into())
-                .collect();
-            for name in names.iter().chain(&office.held.clone()) {
-                office.judge(name, now);
-            }
-            if caught_up {
+            office.judge_all(now);
+            if lag <= LATE {
                 office.tools.gate.touch(now);
+            }
+            if lag == 0 || office.measured > office.recalled {
                 // Whatever was kept before the last restart has been found again by now.
                 office.said_before.clear();
             }

@@ -115,6 +115,7 @@ impl Coherence {
                 }
             }
         }
+        self.recalled = puller.position();
     }
 
     fn each(
@@ -155,10 +156,14 @@ impl Coherence {
             chain: self.memory_kept.clone(),
         };
         rows.push((PLACE.to_owned(), place.text().into_bytes()));
-        let changes: Vec<(&str, Option<&[u8]>)> = rows
+        let gone = std::mem::take(&mut self.gone);
+        let gone: Vec<String> = gone.iter().map(|name| format!("{SOURCES}{name}")).collect();
+        // Those that went first: some of them are back.
+        let gone = gone.iter().map(|key| (key.as_str(), None));
+        let kept = rows
             .iter()
-            .map(|(key, value)| (key.as_str(), Some(value.as_slice())))
-            .collect();
+            .map(|(key, value)| (key.as_str(), Some(value.as_slice())));
+        let changes: Vec<(&str, Option<&[u8]>)> = gone.chain(kept).collect();
         self.put(&changes);
         self.forget_promoted();
     }
@@ -201,11 +206,12 @@ impl Coherence {
 
     /// Writes the signature of a source that had to go.
     pub(super) fn sign_left(&mut self, left: &Left, at: Stamp) {
-        let key = format!("{SOURCES}{}", left.name);
-        self.put(&[(&key, None)]);
         self.held.remove(&left.name);
         self.tools.gate.set(&left.name, None);
-        if !self.outbox.has_room() || self.settings.signatures == 0 {
+        // Not at once: whoever invents names would have the disk synced for each.
+        self.gone.push(left.name.clone());
+        self.gone_signed += 1;
+        if !self.outbox.has_room() || self.gone_signed > self.settings.signatures {
             return;
         }
         let (through, contract) = (self.measured, Contract::default());

@@ -529,6 +529,24 @@ timeless!(
     }
 );
 
+timeless!(
+    what_time_brought_about_is_not_said_again_after_a_restart,
+    async {
+        let house = House::new().await;
+        house.beat("cron", 12, 6).await;
+        // Silent, then dormant, and long enough for other events to come after what was said of that.
+        pass(60 * 60).await;
+        house.beat("other", 3, 30).await;
+        house.settle().await;
+        let before = changes(&house.named(Name::WitnessMacro));
+        assert_eq!(before, ["collapse", "silence", "release"]);
+        let again = House::over(house.clock.clone(), house.tail.clone(), house.vault.clone()).await;
+        pass(2).await;
+        again.settle().await;
+        assert_eq!(changes(&again.named(Name::WitnessMacro)), before);
+    }
+);
+
 timeless!(an_engine_that_gives_up_opens_the_gate_and_says_so, async {
     let house = House::new().await;
     house.contract("cron", Mode::Dissipate).await;
@@ -658,7 +676,11 @@ timeless!(
         let evicted = left
             .iter()
             .filter(|event| event.text.contains("\"why\": \"evicted\""));
-        assert_eq!(evicted.count(), 30, "whoever goes leaves a signature");
+        assert_eq!(
+            evicted.count(),
+            10,
+            "whoever goes leaves a signature, as many as a cycle may write"
+        );
         assert_eq!(house.metrics.evictions.get(), 30);
     }
 );

@@ -79,7 +79,7 @@ struct Slot {
     older: u32,
     /// An event was counted in a cycle that has not been looked at as a whole.
     open: bool,
-    /// An event was counted since the last signature.
+    /// An event was counted, or something was said, since this was last asked.
     changed: bool,
 }
 
@@ -189,6 +189,8 @@ impl Engine {
             };
             slot.open &= !closed;
             look(slot, &self.house, now_us, moment, &mut changes);
+            // What time alone brought about has to be saved, too.
+            slot.changed |= !changes.is_empty();
             all.extend(changes.drain(..).map(|change| (slot.name.clone(), change)));
         }
         all
