@@ -7,8 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
-#[path = "support/fixtures.rs"]
-mod fixtures;
+mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -52,9 +51,9 @@ fn written(record: &Value<'_>) -> Option<i64> {
 
 /// The times of every source, in order.
 fn recorded() -> Option<BTreeMap<String, Vec<i64>>> {
-    let directory = fixtures::directory("the replay of the storm")?;
+    let directory = support::fixtures::directory("the replay of the storm")?;
     let mut all: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    for file in fixtures::corpora(&directory) {
+    for file in support::fixtures::corpora(&directory) {
         for line in fs::read_to_string(file).unwrap().lines() {
             let Ok(record) = json::parse(line) else {
                 continue;
