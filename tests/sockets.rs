@@ -10,6 +10,7 @@ mod support;
 
 use std::io::{Read as _, Write as _};
 
+use support::ws::JSON;
 use support::{Broker, count_at, eventually};
 
 fn metric(broker: &Broker, name: &str) -> u64 {
@@ -66,6 +67,51 @@ fn a_client_that_talks_on_a_stream_on_which_it_has_nothing_to_say_is_let_go() {
         }
     }
     eventually("it is gone", || streams(&broker) == 1);
+}
+
+/// Has clients of every kind come, hear something, and go: a third after a goodbye, the rest without a word.
+fn wave(broker: &Broker) {
+    let mut events: Vec<_> = (0..60).map(|_| broker.listen("?topics=glints")).collect();
+    let mut lines: Vec<_> = (0..60)
+        .map(|nth| broker.lines(&format!("?topics=glints&module=m{}.*", nth % 7)))
+        .collect();
+    let mut sockets: Vec<_> = (0..60)
+        .map(|_| broker.socket("?topics=glints", &[JSON]))
+        .collect();
+    broker.publish(r#"{"module": "m3.a"}"#);
+    for events in &mut events {
+        events.next_named("glint_emission");
+    }
+    lines[3].next_named("glint_emission");
+    for socket in &mut sockets {
+        socket.next_named("glint_emission");
+        socket.inner.close(None).unwrap();
+        socket.close();
+    }
+    drop((events, lines, sockets));
+    eventually("all of them are gone", || {
+        streams(broker) == 0 && metric(broker, "glintcast_edge_sockets") == 0
+    });
+}
+
+#[test]
+fn clients_that_come_and_go_leave_nothing_behind() {
+    let broker = Broker::with(&[("tail.events", "10")]);
+    for _ in 0..3 {
+        wave(&broker);
+    }
+    let files = metric(&broker, "process_open_fds");
+    let bytes = metric(&broker, "process_resident_memory_bytes");
+    for _ in 0..12 {
+        wave(&broker);
+    }
+    eventually("their sockets are closed", || {
+        metric(&broker, "process_open_fds") <= files
+    });
+    assert_eq!(metric(&broker, "glintcast_lane_views"), 0);
+    // Two thousand streams, each of which would keep a few hundred bytes at the least.
+    let more = metric(&broker, "process_resident_memory_bytes").saturating_sub(bytes);
+    assert!(more < 512 * 1024, "{more} bytes more than before");
 }
 
 #[test]
