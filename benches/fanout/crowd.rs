@@ -52,13 +52,16 @@ pub(crate) enum Load {
 }
 
 impl Load {
-    /// One at a time, at two rates, and as fast as it goes.
-    pub(crate) const ALL: [Load; 4] = [
-        Load::Window(1),
-        Load::Rate(10),
-        Load::Rate(100),
-        Load::Window(64),
-    ];
+    /// Reads `window:64` or `rate:10`.
+    pub(crate) fn read(text: &str) -> anyhow::Result<Load> {
+        let (kind, count) = text.split_once(':').unwrap_or((text, ""));
+        let count = count.parse().ok().filter(|count| *count > 0);
+        match (kind, count) {
+            ("window", Some(count)) => Ok(Load::Window(count)),
+            ("rate", Some(count)) => Ok(Load::Rate(count)),
+            _ => anyhow::bail!("a load is window:COUNT or rate:COUNT, not {text:?}"),
+        }
+    }
 }
 
 impl fmt::Display for Load {

@@ -83,6 +83,11 @@ fn main() -> anyhow::Result<()> {
     };
     let contestants = contestants()?;
     let subscribers = numbers("FANOUT_SUBSCRIBERS", "100,1000")?;
+    let loads = setting("FANOUT_LOADS", "window:1,rate:10,rate:100,window:64");
+    let loads: Vec<Load> = loads
+        .split(',')
+        .map(|word| Load::read(word.trim()))
+        .collect::<Result<_, _>>()?;
     let rounds = numbers("FANOUT_ROUNDS", "3")?[0];
     let phase = Duration::from_secs(numbers("FANOUT_SECONDS", "2")?[0] as u64);
     process::raise_open_files();
@@ -94,11 +99,17 @@ fn main() -> anyhow::Result<()> {
                 order.reverse();
             }
             for contestant in order {
-                visits.push(visit(contestant, wire, subscribers.max(FIRST + 1), phase)?);
+                visits.push(visit(
+                    contestant,
+                    wire,
+                    subscribers.max(FIRST + 1),
+                    &loads,
+                    phase,
+                )?);
             }
         }
     }
-    report::print(&visits, &contestants, rounds);
+    report::print(&visits, &contestants, &loads, rounds);
     Ok(())
 }
 
@@ -145,6 +156,7 @@ fn visit(
     contestant: Contestant,
     wire: Wire,
     subscribers: usize,
+    loads: &[Load],
     phase: Duration,
 ) -> anyhow::Result<Visit> {
     let server = start(contestant)?;
@@ -167,7 +179,7 @@ fn visit(
         |kib: u64| kib.saturating_sub(before) as f64 / (subscribers - FIRST) as f64;
     let idle_kib = per_connection(server.memory_kib()?);
     let mut figures = Vec::new();
-    for load in Load::ALL {
+    for &load in loads {
         figures.push(crowd.run(&server, load, phase)?);
     }
     let guest_ms = match contestant {

@@ -4,7 +4,7 @@ use super::crowd::{Figures, Load};
 use super::{Contestant, Visit};
 
 /// Prints medians over the rounds, and the median of the ratios to the first contestant within each round.
-pub(crate) fn print(visits: &[Visit], contestants: &[Contestant], rounds: usize) {
+pub(crate) fn print(visits: &[Visit], contestants: &[Contestant], loads: &[Load], rounds: usize) {
     println!("medians of {rounds} rounds, ratios to the first");
     println!(
         "| subscribers | load | server | CPU, µs a delivery | deliveries/s | p50, ms | p99, ms |"
@@ -20,7 +20,7 @@ pub(crate) fn print(visits: &[Visit], contestants: &[Contestant], rounds: usize)
                 .collect()
         };
         let base = of(contestants[0]);
-        for (nth, load) in Load::ALL.iter().enumerate() {
+        for (nth, load) in loads.iter().enumerate() {
             for &contestant in contestants {
                 let these = of(contestant);
                 let cell = |figure: fn(&Figures) -> f64| {
