@@ -13,6 +13,7 @@
 mod commit;
 mod counts;
 mod idempotency;
+mod kept;
 mod shares;
 
 use std::collections::{HashSet, VecDeque};
@@ -27,13 +28,13 @@ pub use self::commit::{Commit, Entry};
 pub use self::counts::{Counts, CountsHandle, MAX_WORDS};
 pub use self::idempotency::{Key, Window};
 use self::idempotency::{Memory, Recall};
+use self::kept::{Kept, Placed, Way};
 pub use self::shares::{InFlight, Shares};
 use prometheus::IntCounterVec;
-use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::coherence::Gate;
-use crate::mail::{Bell, Letter, Place};
+use crate::mail::{Bell, Letter};
 use crate::metrics::Metrics;
 use crate::scribe::{Bells, Remembered, Restored, Scribe};
 use crate::tail::Tail;
@@ -202,6 +203,7 @@ impl Emitter {
             );
             return Err(refusal.retry_after(DRAIN_RETRY_SECONDS));
         }
+        self.check_room()?;
         let now = self.clock.now();
         let content = offer
             .key
@@ -213,12 +215,7 @@ impl Emitter {
                 Recall::Same(items) => {
                     self.metrics.replayed_receipts.inc();
                     // The first offer may not be kept yet: nothing is handed over, but it is waited for like something.
-                    let kept = self.publish(Vec::new(), None)?;
-                    let receipt = Receipt {
-                        items,
-                        replayed: true,
-                    };
-                    return Ok(Placed { receipt, kept });
+                    return Ok(Placed::new(items, true));
                 }
                 Recall::Other => return Err(idempotency::other_content()),
             }
@@ -233,21 +230,16 @@ impl Emitter {
                 events: u32::try_from(offer.drafts.len()).unwrap_or(u32::MAX),
             });
         self.admit(&offer.drafts, now)?;
-        let before = (self.next_seq, self.topic_seqs);
         let (items, events) = self.place(offer.drafts, now);
-        let kept = self.publish(events, remembered).inspect_err(|_| {
-            // What was not handed over has no place: the order has no holes.
-            (self.next_seq, self.topic_seqs) = before;
-        })?;
         if let (Some(key), Some(content)) = (offer.key, content) {
             self.memory.remember(key, content, items.clone(), now);
             self.metrics.idempotency_keys.set(self.memory.len() as i64);
         }
-        let receipt = Receipt {
-            items,
-            replayed: false,
-        };
-        Ok(Placed { receipt, kept })
+        Ok(Placed {
+            events,
+            key: remembered,
+            ..Placed::new(items, false)
+        })
     }
 
     /// Refuses what the gate holds back: the offer as a whole, since it is taken as a whole.
@@ -309,13 +301,14 @@ impl Emitter {
     fn announce(&mut self, announce: Announce) {
         let mut entry = Entry::new(announce.name, announce.text);
         entry.phase = Some(announce.phase.into());
-        if let Err(err) = self.commit(vec![entry], announce.stamp) {
-            tracing::error!(%err, "an event of the breath is lost");
+        match self.commit(vec![entry], announce.stamp) {
+            Ok(placed) => self.way().take(placed, None),
+            Err(err) => tracing::error!(%err, "an event of the breath is lost"),
         }
     }
 
     fn commit(&mut self, entries: Vec<Entry>, stamp: Stamp) -> Result<Placed, Refusal> {
-        let before = (self.next_seq, self.topic_seqs);
+        self.check_room()?;
         let mut items = Vec::with_capacity(entries.len());
         let mut events = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -324,14 +317,15 @@ impl Emitter {
             items.push(Item { id, offset });
             events.push(entry.placed(offset, topic_seq, stamp));
         }
-        let kept = self.publish(events, None).inspect_err(|_| {
-            (self.next_seq, self.topic_seqs) = before;
-        })?;
-        let receipt = Receipt {
-            items: items.into(),
-            replayed: false,
-        };
-        Ok(Placed { receipt, kept })
+        Ok(Placed {
+            events,
+            ..Placed::new(items.into(), false)
+        })
+    }
+
+    /// What will not be taken must not have a place: the order has no holes.
+    fn check_room(&self) -> Result<(), Refusal> {
+        self.scribe.as_ref().map_or(Ok(()), Scribe::check_room)
     }
 
     /// The next place of `topic`. An event that is not stored shares the place of the stored one before it.
@@ -349,18 +343,11 @@ impl Emitter {
         )
     }
 
-    /// Hands events over to be kept and seen. What comes back tells when that is so; nothing, if it is so already.
-    fn publish(
-        &self,
-        events: Vec<Event>,
-        key: Option<Remembered>,
-    ) -> Result<Option<oneshot::Receiver<()>>, Refusal> {
-        if let Some(scribe) = &self.scribe {
-            return scribe.submit(events, key).map(Some);
+    fn way(&self) -> Way {
+        match &self.scribe {
+            Some(scribe) => Way::Disk(scribe.clone()),
+            None => Way::Memory(self.tail.clone(), self.bells.clone()),
         }
-        self.tail.push(events);
-        self.bells.ring();
-        Ok(None)
     }
 }
 
@@ -369,23 +356,23 @@ impl Actor for Emitter {
 }
 
 impl Handler<Letter<Offer>> for Emitter {
-    type Result = ResponseFuture<Result<Receipt, Refusal>>;
+    type Result = Kept;
 
     fn handle(&mut self, letter: Letter<Offer>, _: &mut Self::Context) -> Self::Result {
         // The place in the mailbox is held until the offer is kept: what waits for the disk counts as waiting.
         let (offer, place) = letter.open();
         let placed = self.accept(offer);
-        when_kept(placed, self.scribe.clone(), place)
+        Kept(placed, self.way(), place)
     }
 }
 
 impl Handler<Letter<Commit>> for Emitter {
-    type Result = ResponseFuture<Result<Receipt, Refusal>>;
+    type Result = Kept;
 
     fn handle(&mut self, letter: Letter<Commit>, _: &mut Self::Context) -> Self::Result {
         let (commit, place) = letter.open();
         let placed = self.commit(commit.entries, self.clock.now());
-        when_kept(placed, self.scribe.clone(), place)
+        Kept(placed, self.way(), place)
     }
 }
 
@@ -411,40 +398,6 @@ impl Handler<Letter<Close>> for Emitter {
     fn handle(&mut self, _: Letter<Close>, _: &mut Self::Context) {
         self.closed = true;
     }
-}
-
-/// An offer with its places, and when it will be kept.
-#[derive(Debug)]
-struct Placed {
-    receipt: Receipt,
-    kept: Option<oneshot::Receiver<()>>,
-}
-
-/// Answers with the receipt when what it is for is kept.
-fn when_kept(
-    placed: Result<Placed, Refusal>,
-    scribe: Option<Scribe>,
-    place: Place,
-) -> ResponseFuture<Result<Receipt, Refusal>> {
-    Box::pin(async move {
-        let _place = place;
-        let Placed { receipt, kept } = placed?;
-        match kept {
-            Some(kept) => kept.await.map(|()| receipt).map_err(|_| lost(scribe)),
-            None => Ok(receipt),
-        }
-    })
-}
-
-fn lost(scribe: Option<Scribe>) -> Refusal {
-    let internal = || {
-        Refusal::new(
-            RefusalKind::Internal,
-            "ledger_failed",
-            "the offer was not kept",
-        )
-    };
-    scribe.map_or_else(internal, |scribe| scribe.failed())
 }
 
 /// The ids of late, as hashes: a false "seen before" costs a suffix in one dashboard, nothing else.

@@ -7,23 +7,28 @@
 //! Layout:
 //! - [`Scribe`]: the handle, and the thread behind it.
 //! - [`archive`]: reading what memory no longer holds.
+//! - `gather`: waiting for those who were just answered.
+//! - `queue`: what waits for the thread.
 //! - `record`: an event as the payload of a record.
 //! - `restore`: what a start needs to know of the life before.
 
 pub mod archive;
+mod gather;
+mod queue;
 mod record;
 mod restore;
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use glint::{Event, Refusal, RefusalKind};
 use ledger::{LedgerError, Record, Recovery, Writer};
 use prometheus::Histogram;
-use tokio::sync::oneshot;
 
 pub use self::archive::Archive;
+use self::gather::Gather;
+pub use self::queue::Done;
+use self::queue::{Inlet, Job, Outlet, Shut};
 pub use self::restore::{Numbers, Remembered, Restored, restore};
 
 use crate::clock::Clock;
@@ -34,10 +39,8 @@ use crate::warden::Warden;
 
 /// The office that the warden knows the scribe by.
 pub const OFFICE: &str = "ledger";
-/// Events written with one sync.
-const GROUP_EVENTS: usize = 256;
-/// Bytes after which no more are added to a group.
-const GROUP_BYTES: usize = 1 << 20;
+/// Events and bytes after which no more are added to a group, which is written with one sync.
+const GROUP: (usize, usize) = (256, 1 << 20);
 /// How often segments that are over a limit are looked for.
 const RETAIN_EVERY: Duration = Duration::from_secs(10);
 
@@ -94,17 +97,10 @@ impl Bells {
     }
 }
 
-/// What goes to disk together, and who waits for it.
-struct Job {
-    events: Vec<Event>,
-    key: Option<Remembered>,
-    done: Option<oneshot::Sender<()>>,
-}
-
 /// Where the emitter sends what it has placed. Cloning shares it.
 #[derive(Debug, Clone)]
 pub struct Scribe {
-    jobs: SyncSender<Job>,
+    jobs: Arc<Inlet>,
     fault: Fault,
 }
 
@@ -148,55 +144,55 @@ impl Scribe {
     /// # Errors
     /// When the system has no thread left.
     pub fn start(desk: Desk, jobs: usize) -> std::io::Result<Scribe> {
-        let (sender, receiver) = sync_channel(jobs);
-        let fault = Fault::default();
+        let (inlet, outlet) = queue::queue(jobs);
         let scribe = Scribe {
-            jobs: sender,
-            fault: fault.clone(),
+            jobs: Arc::new(inlet),
+            fault: Fault::default(),
         };
         let hand = Hand {
             sync_seconds: desk.metrics.stage(Stage::Sync),
             desk,
-            fault,
+            fault: scribe.fault.clone(),
             payload: Vec::new(),
+            gather: Gather::default(),
         };
         std::thread::Builder::new()
             .name(OFFICE.to_owned())
-            .spawn(move || hand.work(&receiver))?;
+            .spawn(move || hand.work(&outlet))?;
         Ok(scribe)
     }
 
-    /// Hands over events in the order of their places. The receiver hears when they are kept; it hears of a failure by
-    /// the sender's end.
+    /// Tells whether events would be taken now: only then they may be given their places.
     ///
     /// # Errors
     /// `ledger_failed` or `ledger_full`.
-    pub fn submit(
-        &self,
-        events: Vec<Event>,
-        key: Option<Remembered>,
-    ) -> Result<oneshot::Receiver<()>, Refusal> {
-        let (done, wait) = oneshot::channel();
-        let job = Job {
-            events,
-            key,
-            done: Some(done),
-        };
-        self.jobs.try_send(job).map_err(|err| match err {
-            TrySendError::Full(_) => {
+    pub fn check_room(&self) -> Result<(), Refusal> {
+        self.jobs.room().map_err(|shut| match shut {
+            Shut::Full => {
                 let detail = "too much waits for the disk; publish again later";
                 Refusal::new(RefusalKind::Busy, "ledger_full", detail).retry_after(1)
             }
-            TrySendError::Disconnected(_) => self.failed(),
-        })?;
-        Ok(wait)
+            Shut::Dead => failed(),
+        })
+    }
+
+    /// Hands over events in the order of their places, after [`Scribe::check_room`]. `done` is told, on the thread of the
+    /// scribe, when they are kept and seen, or that they are not.
+    pub fn submit(&self, events: Vec<Event>, key: Option<Remembered>, done: Option<Done>) {
+        let job = Job { events, key, done };
+        if let Err(Job {
+            done: Some(done), ..
+        }) = self.jobs.put(job)
+        {
+            done(Err(failed()));
+        }
     }
 
     /// Returns a scribe that takes nothing: its thread has gone.
     #[cfg(test)]
     pub(crate) fn gone() -> Scribe {
         Scribe {
-            jobs: sync_channel(1).0,
+            jobs: Arc::new(queue::queue(1).0),
             fault: Fault::default(),
         }
     }
@@ -206,14 +202,13 @@ impl Scribe {
     pub fn fault(&self) -> Option<String> {
         self.fault.read()
     }
+}
 
-    /// What a sender is told when its events were not kept.
-    #[must_use]
-    pub fn failed(&self) -> Refusal {
-        let detail =
-            "the log cannot be written, so nothing is acknowledged; the broker is about to stop";
-        Refusal::new(RefusalKind::Internal, "ledger_failed", detail)
-    }
+/// What a sender is told when its events were not kept.
+fn failed() -> Refusal {
+    let detail =
+        "the log cannot be written, so nothing is acknowledged; the broker is about to stop";
+    Refusal::new(RefusalKind::Internal, "ledger_failed", detail)
 }
 
 /// The thread's own.
@@ -221,47 +216,44 @@ struct Hand {
     desk: Desk,
     fault: Fault,
     payload: Vec<u8>,
+    gather: Gather,
     sync_seconds: Histogram,
 }
 
 impl Hand {
-    fn work(mut self, jobs: &Receiver<Job>) {
-        loop {
-            let first = match jobs.recv_timeout(RETAIN_EVERY) {
-                Ok(job) => Some(job),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
-            let mut group: Vec<Job> = first.into_iter().collect();
-            let mut bytes: usize = weight(&group);
-            let mut events: usize = group.iter().map(|job| job.events.len()).sum();
-            while events < GROUP_EVENTS && bytes < GROUP_BYTES {
-                let Ok(job) = jobs.try_recv() else { break };
-                events += job.events.len();
-                bytes += weight(std::slice::from_ref(&job));
-                group.push(job);
-            }
-            if let Err(err) = self.keep(group) {
+    fn work(mut self, jobs: &Outlet) {
+        let mut group = Vec::new();
+        while jobs.take(&mut group, GROUP, RETAIN_EVERY) {
+            let (answered, began) = (group.len(), self.desk.clock.instant());
+            if let Err(err) = self.keep(&mut group) {
                 tracing::error!(%err, "the log failed; the process ends without acknowledging more");
                 self.fault.write(err.to_string());
                 self.desk.warden.report(OFFICE);
+                for done in group
+                    .drain(..)
+                    .chain(jobs.shut())
+                    .filter_map(|job| job.done)
+                {
+                    done(Err(failed()));
+                }
                 return;
             }
+            let took = self.desk.clock.instant().duration_since(began);
+            self.gather.wait(jobs, answered, took, &self.desk.clock);
         }
     }
 
-    fn keep(&mut self, group: Vec<Job>) -> Result<(), LedgerError> {
-        self.write(&group)?;
-        let mut events = Vec::new();
-        let mut waiting = Vec::new();
-        for job in group {
-            events.extend(job.events);
-            waiting.extend(job.done);
+    /// Has a group kept, seen and answered, in this order, and empties it.
+    fn keep(&mut self, group: &mut Vec<Job>) -> Result<(), LedgerError> {
+        self.write(group)?;
+        let count = group.iter().map(|job| job.events.len()).sum();
+        let mut events = Vec::with_capacity(count);
+        for job in &mut *group {
+            events.append(&mut job.events);
         }
         self.desk.tail.push(events);
-        for done in waiting {
-            // Who gave up waiting has its events kept all the same.
-            let _ = done.send(());
+        for done in group.drain(..).filter_map(|job| job.done) {
+            done(Ok(()));
         }
         self.desk.bells.ring();
         let floor = self.desk.writer.retain(self.desk.clock.now().0)?;
@@ -310,14 +302,6 @@ impl Hand {
         self.desk.metrics.ledger_written.inc_by(appended.bytes);
         Ok(())
     }
-}
-
-fn weight(group: &[Job]) -> usize {
-    group
-        .iter()
-        .flat_map(|job| &job.events)
-        .map(Event::weight_bytes)
-        .sum()
 }
 
 /// Says what was found at the start, for the log.

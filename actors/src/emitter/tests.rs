@@ -28,7 +28,10 @@ fn emitter() -> Emitter {
 }
 
 fn accept(emitter: &mut Emitter, offer: Offer) -> Result<Receipt, Refusal> {
-    emitter.accept(offer).map(|placed| placed.receipt)
+    let placed = emitter.accept(offer)?;
+    let receipt = placed.receipt.clone();
+    emitter.way().take(placed, None);
+    Ok(receipt)
 }
 
 fn offer(texts: &[&str], key: Option<&str>) -> Offer {
@@ -81,9 +84,10 @@ fn what_the_house_commits_takes_places_among_the_glints() {
     let mut entry = Entry::new(Name::TestEvent, "{}");
     entry.id = Some("e1".into());
     let placed = emitter.commit(vec![entry, Entry::new(Name::PhaseUpdate, "{}")], Stamp(5));
-    let receipt = placed.unwrap().receipt;
-    assert_eq!(seqs(&receipt), [2, 3]);
-    assert_eq!(&*receipt.items[0].id, "e1");
+    let placed = placed.unwrap();
+    assert_eq!(seqs(&placed.receipt), [2, 3]);
+    assert_eq!(&*placed.receipt.items[0].id, "e1");
+    emitter.way().take(placed, None);
     let later = accept(&mut emitter, offer(&["{}"], None)).unwrap();
     assert_eq!(seqs(&later), [4]);
 }
@@ -104,9 +108,7 @@ fn the_same_key_with_the_same_content_gets_the_first_receipt() {
 fn the_same_key_with_other_content_is_a_conflict() {
     let mut emitter = emitter();
     accept(&mut emitter, offer(&["{\"a\":1}"], Some("k"))).unwrap();
-    let err = emitter
-        .accept(offer(&["{\"a\":2}"], Some("k")))
-        .unwrap_err();
+    let err = accept(&mut emitter, offer(&["{\"a\":2}"], Some("k"))).unwrap_err();
     assert_eq!(
         (err.kind, err.code),
         (RefusalKind::Conflict, "idempotency_conflict")
@@ -116,17 +118,13 @@ fn the_same_key_with_other_content_is_a_conflict() {
 #[test]
 fn a_repeated_id_is_noticed_and_never_dropped() {
     let mut emitter = emitter();
-    emitter
-        .accept(offer(
-            &[
-                "{\"id\":\"x\",\"n\":1}",
-                "{\"id\":\"x\",\"n\":2}",
-                "{}",
-                "{}",
-            ],
-            None,
-        ))
-        .unwrap();
+    let texts = [
+        "{\"id\":\"x\",\"n\":1}",
+        "{\"id\":\"x\",\"n\":2}",
+        "{}",
+        "{}",
+    ];
+    accept(&mut emitter, offer(&texts, None)).unwrap();
     let repeats: Vec<bool> = emitter
         .tail
         .newest_that(9, |_| true)

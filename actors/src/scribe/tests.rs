@@ -5,6 +5,7 @@ use glint::{Name, Offset, Stamp, Topic};
 use ledger::testing::{Faults, FaultyDisk};
 use ledger::{Options, Page, Reader};
 use prometheus::Registry;
+use tokio::sync::oneshot;
 
 use super::*;
 use crate::tail::{History, Limits};
@@ -91,6 +92,15 @@ impl Office {
             .collect()
     }
 
+    /// Hands events over; what comes back hears what became of them.
+    fn submit(&self, events: Vec<Event>) -> Result<Answer, Refusal> {
+        self.scribe.check_room()?;
+        let (tell, wait) = oneshot::channel();
+        let done = Box::new(move |kept| tell.send(kept).expect("somebody waits"));
+        self.scribe.submit(events, None, Some(done));
+        Ok(wait)
+    }
+
     fn logged(&self) -> Vec<u64> {
         seqs(&self.reader)
     }
@@ -103,19 +113,27 @@ fn seqs(reader: &Reader) -> Vec<u64> {
     }
 }
 
-async fn answer(wait: oneshot::Receiver<()>) -> bool {
+type Answer = oneshot::Receiver<Result<(), Refusal>>;
+
+async fn answer(wait: Answer) -> bool {
     let answer = tokio::time::timeout(PATIENCE, wait).await;
-    answer.expect("an answer in time").is_ok()
+    match answer.expect("an answer in time").expect("an answer") {
+        Ok(()) => true,
+        Err(refusal) => {
+            assert_eq!(refusal.code, "ledger_failed");
+            false
+        }
+    }
 }
 
 /// Has one offer kept and the next fail, and checks that nobody is told otherwise.
 async fn fails_on(faults: Faults, action: &str) {
     let office = office();
-    let kept = office.scribe.submit(office.glints(1..=3), None).unwrap();
+    let kept = office.submit(office.glints(1..=3)).unwrap();
     assert!(answer(kept).await);
     office.disk.fail(faults);
     let failed: Vec<_> = (4..=9)
-        .filter_map(|seq| office.scribe.submit(office.glints(seq..=seq), None).ok())
+        .filter_map(|seq| office.submit(office.glints(seq..=seq)).ok())
         .collect();
     assert!(!failed.is_empty());
     for wait in failed {
@@ -125,7 +143,7 @@ async fn fails_on(faults: Faults, action: &str) {
     assert_eq!(fallen.expect("the warden hears"), OFFICE);
     let fault = office.scribe.fault().expect("it says why");
     assert!(fault.contains(action) && fault.contains(".log"), "{fault}");
-    let later = office.scribe.submit(office.glints(10..=10), None);
+    let later = office.submit(office.glints(10..=10));
     match later {
         Err(refusal) => assert_eq!(refusal.code, "ledger_failed"),
         Ok(wait) => assert!(!answer(wait).await, "the thread was on its way out"),
@@ -174,7 +192,7 @@ async fn groups_keep_the_order_of_submission_heartbeats_included() {
             office.glints(first..=seq)
         };
         expected.extend(events.iter().map(|event| (event.name, event.offset.seq)));
-        waits.push(office.scribe.submit(events, None).unwrap());
+        waits.push(office.submit(events).unwrap());
     }
     for wait in waits {
         assert!(answer(wait).await);
@@ -187,10 +205,7 @@ async fn groups_keep_the_order_of_submission_heartbeats_included() {
 async fn what_was_acknowledged_is_on_the_disk_when_the_machine_stops() {
     let office = office();
     for seq in 1..=20 {
-        let wait = office
-            .scribe
-            .submit(office.glints(seq..=seq), None)
-            .unwrap();
+        let wait = office.submit(office.glints(seq..=seq)).unwrap();
         assert!(answer(wait).await);
     }
     office.disk.crash(0);
@@ -203,7 +218,7 @@ async fn what_was_acknowledged_is_on_the_disk_when_the_machine_stops() {
 #[tokio::test]
 async fn numbers_of_topics_go_on_where_a_saved_place_says_so() {
     let office = office();
-    let wait = office.scribe.submit(office.glints(1..=3), None).unwrap();
+    let wait = office.submit(office.glints(1..=3)).unwrap();
     assert!(answer(wait).await);
     let vault = MemoryVault::default();
     let mut saved = Restored {

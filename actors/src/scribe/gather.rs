@@ -1,0 +1,74 @@
+//! Waiting a little for those who were just answered.
+//!
+//! Publishers that wait for each acknowledgement all come back right after it. Whoever begins the next group with the
+//! first of them lets the others miss it: groups are then half as large as they could be, and each costs a sync. So the
+//! scribe lets others run until as many have come as were answered, for a part of the time that the sync took at most.
+//! Where nobody comes back, as with publishers at a steady rate, it soon stops waiting.
+
+use std::time::Duration;
+
+use super::GROUP;
+use super::queue::Outlet;
+use crate::clock::Clock;
+
+/// Part of the time of the last group that may be waited.
+const PART: u32 = 3;
+/// Longest wait.
+const LONGEST: Duration = Duration::from_millis(1);
+/// Groups without a wait, after waits for nothing.
+const MOST_SKIPPED: u32 = 64;
+
+/// What is known about who comes back.
+#[derive(Debug, Default)]
+pub(super) struct Gather {
+    /// Waits for nothing in a row, as a power of two.
+    skips: u32,
+    /// Groups that are not waited for from now on.
+    left: u32,
+}
+
+impl Gather {
+    /// Waits for the `answered` ones of a group that took so long.
+    pub(super) fn wait(&mut self, jobs: &Outlet, answered: usize, took: Duration, clock: &Clock) {
+        if self.left > 0 || answered == 0 {
+            self.left = self.left.saturating_sub(1);
+            return;
+        }
+        let expected = (answered + jobs.waiting()).min(GROUP.0);
+        let deadline = clock.instant() + (took / PART).min(LONGEST);
+        while jobs.waiting() < expected && clock.instant() < deadline {
+            std::thread::yield_now();
+        }
+        self.note(jobs.waiting() * 2 >= expected);
+    }
+
+    fn note(&mut self, was_worth_it: bool) {
+        self.skips = match (was_worth_it, self.skips) {
+            (true, _) => 0,
+            (false, 0) => 1,
+            (false, skips) => (skips * 2).min(MOST_SKIPPED),
+        };
+        self.left = self.skips;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_nobody_soon_waits_seldom_and_takes_heart_again() {
+        let mut gather = Gather::default();
+        gather.note(true);
+        assert_eq!(gather.left, 0);
+        let skipped: Vec<u32> = (0..9)
+            .map(|_| {
+                gather.note(false);
+                gather.left
+            })
+            .collect();
+        assert_eq!(skipped, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
+        gather.note(true);
+        assert_eq!(gather.left, 0);
+    }
+}
