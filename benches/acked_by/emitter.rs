@@ -1,0 +1,95 @@
+//! Offers to the emitter, in this process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor as _, Arbiter};
+use actors::clock::Clock;
+use actors::emitter::{Emitter, Offer, Window};
+use actors::mail::{Bound, Post};
+use actors::metrics::Metrics;
+use actors::scribe::{Archive, Bells, Desk, Durability, Restored, Scribe};
+use actors::tail::{Limits, Tail};
+use actors::warden::{Tripwire, Warden};
+use anyhow::Context as _;
+use glint::Draft;
+use ledger::{Options, StdDisk, Writer};
+use prometheus::Registry;
+use uuid::Uuid;
+
+/// Acknowledged glints a second.
+pub(crate) async fn acked(publishers: usize, batch: usize, time: Duration) -> anyhow::Result<f64> {
+    let dir = crate::dir("emitter")?;
+    let clock = Clock::system();
+    let arbiter = Arbiter::new();
+    let post = office(&dir, &clock, &arbiter)?;
+    let draft = Draft::read(crate::glint().as_bytes(), 4096, Uuid::nil())?;
+    let began = clock.instant();
+    let publisher = || {
+        let (post, drafts) = (post.clone(), vec![draft.clone(); batch]);
+        async move {
+            let mut acked = 0;
+            while began.elapsed() < time {
+                let offer = Offer {
+                    drafts: drafts.clone(),
+                    key: None,
+                };
+                acked += post.ask(offer, 200 * batch).await??.items.len();
+            }
+            anyhow::Ok(acked)
+        }
+    };
+    let tasks: Vec<_> = (0..publishers).map(|_| actix::spawn(publisher())).collect();
+    let mut acked = 0;
+    for task in tasks {
+        acked += task.await.context("a publisher")??;
+    }
+    let rate = acked as f64 / began.elapsed().as_secs_f64();
+    arbiter.stop();
+    let _ = std::fs::remove_dir_all(&dir);
+    Ok(rate)
+}
+
+/// An emitter with a log in `dir`, on a thread of its own.
+fn office(
+    dir: &std::path::Path,
+    clock: &Clock,
+    arbiter: &Arbiter,
+) -> anyhow::Result<Post<Emitter>> {
+    let metrics = Metrics::register(&Registry::new())?;
+    let disk = Arc::new(StdDisk::open(dir)?);
+    let (writer, _) = Writer::open(disk, Options::default(), 1_000_000)?;
+    let limits = Limits {
+        events: 10_000,
+        bytes: 64 << 20,
+    };
+    let archive = Archive::new(writer.reader());
+    let tail = Tail::over(Some(archive), writer.epoch(), 0, limits, metrics.clone());
+    let bells = Bells::default();
+    let desk = Desk {
+        writer,
+        durability: Durability::Fsync,
+        tail: tail.clone(),
+        bells: bells.clone(),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        warden: Warden::default(),
+    };
+    let scribe = Scribe::start(desk, 4096)?;
+    let window = Window {
+        keys: 1,
+        seconds: 1,
+    };
+    let tripwire = Tripwire::idle();
+    let emitter = Emitter::new(clock.clone(), tail, window, metrics.clone(), tripwire).kept_by(
+        scribe,
+        bells,
+        Restored::default(),
+    );
+    let addr = Emitter::start_in_arbiter(&arbiter.handle(), move |_| emitter);
+    let bound = Bound {
+        count: 4096,
+        bytes: 64 << 20,
+    };
+    Ok(Post::new(addr, "emitter", bound, &metrics))
+}
