@@ -132,20 +132,37 @@ impl Known {
         }
     }
 
-    /// Adds a content that was judged new.
+    /// Adds a content, once. One that has no place yet has the place 0.
     pub fn add(&mut self, entry: Entry) {
-        self.entries.push(entry);
+        match self.find(entry.content) {
+            Some(known) => known.seq = known.seq.max(entry.seq),
+            None => self.entries.push(entry),
+        }
     }
 
     /// Says where a content is that was added before its place was known.
     pub fn place(&mut self, content: ContentId, seq: u64) {
-        if let Some(entry) = self
-            .entries
-            .iter_mut()
-            .find(|entry| entry.content == content)
-        {
+        if let Some(entry) = self.find(content) {
             entry.seq = seq;
         }
+    }
+
+    fn find(&mut self, content: ContentId) -> Option<&mut Entry> {
+        let mut entries = self.entries.iter_mut();
+        entries.find(|entry| entry.content == content)
+    }
+
+    /// Returns the place of a content; 0 if it has none yet.
+    #[must_use]
+    pub fn seq_of(&self, content: ContentId) -> Option<u64> {
+        let found = self.entries.iter().find(|entry| entry.content == content);
+        found.map(|entry| entry.seq)
+    }
+
+    /// Tells whether something in it has no place yet.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.entries.iter().any(|entry| entry.seq == 0)
     }
 
     /// Takes a content out that was not kept after all.
@@ -159,11 +176,11 @@ impl Known {
         self.entries.is_empty()
     }
 
-    /// Writes it for a store.
+    /// Writes what has a place, for a store.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        for entry in &self.entries {
+        for entry in self.entries.iter().filter(|entry| entry.seq > 0) {
             out.extend_from_slice(&entry.content.0);
             out.extend_from_slice(&entry.seq.to_be_bytes());
             out.extend_from_slice(&(entry.tuples.len() as u16).to_be_bytes());

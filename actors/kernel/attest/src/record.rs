@@ -97,6 +97,8 @@ pub struct Kept {
     pub trace_id: String,
     /// Whose it is.
     pub agent_id_hash: String,
+    /// The key that signed it.
+    pub key_id: String,
     /// Rows that it gives.
     pub rows: u32,
     /// Components that say again what one before them said; they give no rows.
@@ -149,6 +151,7 @@ impl Sealed<'_, '_> {
             identity: Identity::of(trace),
             trace_id: trace.trace_id.to_owned(),
             agent_id_hash: trace.agent_id_hash.to_owned(),
+            key_id: self.signed.key_id.to_owned(),
             rows,
             conflicted: trace.components.len() as u32 - rows,
             llm_rows,

@@ -4,6 +4,7 @@
 //! one pass; there is no tree to forget something in.
 
 mod path;
+mod text;
 
 use crate::canon::{write, write_string};
 use crate::fault::{Code, Fault};

@@ -155,11 +155,15 @@ pub enum Name {
     SigilBatch,
     /// The seal of the registry is another.
     SealUpdate,
+    /// A signed trace was verified and kept.
+    TraceCommitted,
+    /// A key was enrolled or revoked.
+    KeyChanged,
 }
 
 impl Name {
     /// All names. The place of each is part of the format of the log: new ones come last.
-    pub const ALL: [Name; 26] = [
+    pub const ALL: [Name; 28] = [
         Name::GlintEmission,
         Name::PhaseUpdate,
         Name::ClimateUpdate,
@@ -186,6 +190,8 @@ impl Name {
         Name::GlintDissipated,
         Name::SigilBatch,
         Name::SealUpdate,
+        Name::TraceCommitted,
+        Name::KeyChanged,
     ];
 
     /// Returns the word on the wire.
@@ -218,6 +224,8 @@ impl Name {
             Name::GlintDissipated => "glint_dissipated",
             Name::SigilBatch => "sigil_batch",
             Name::SealUpdate => "seal_update",
+            Name::TraceCommitted => "trace_committed",
+            Name::KeyChanged => "key_changed",
         }
     }
 
@@ -243,6 +251,8 @@ impl Name {
             Name::GlintDissipated => Topic::House,
             Name::SigilBatch => Topic::House,
             Name::SealUpdate => Topic::Seals,
+            Name::TraceCommitted => Topic::Traces,
+            Name::KeyChanged => Topic::House,
             _ => Topic::State,
         }
     }
