@@ -10,6 +10,7 @@
 //! - [`tail`]: the recent past, read by cursor.
 //! - [`puller`]: the one order by cursor, for offices.
 //! - [`vault`]: what offices must find again after a restart.
+//! - [`accord`]: signed traces, each kept once, and the keys that sign them.
 //! - [`phase`]: the breath.
 //! - [`coherence`]: which sources keep time, and what the gate does about it.
 //! - [`shard`]: one per HTTP worker: lanes, streams, keepalives.
@@ -17,6 +18,7 @@
 //! - [`hub`]: which workers there are, who is connected, and how they are let go.
 //! - [`metrics`]: what all of them count.
 
+pub mod accord;
 pub mod clock;
 pub mod coherence;
 pub mod emitter;
