@@ -1,5 +1,6 @@
 //! From settings to a running broker, and back.
 
+mod accord;
 pub mod coherence;
 #[cfg(unix)]
 mod files;
@@ -190,7 +191,9 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
     let hub = Hub::new(clock.clone(), emitter.clone(), metrics.clone(), tripwire);
     let hub = Post::new(hub.start(), "hub", HOUSE_MAIL, &metrics);
     let (accept_seconds, admit_seconds) = Desk::stages(&metrics);
+    let accord = accord::start(settings, &ground)?;
     let desk = Desk {
+        accord,
         limits: limits(settings),
         admin: settings.admin.clone(),
         durability,

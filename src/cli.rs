@@ -9,7 +9,9 @@
 //! - `publish`: JSON lines into a broker.
 //! - `tail`: events out of a broker.
 //! - `registry`: what two registries lack of each other.
+//! - `keys`: keys of agents, here and at a broker.
 //! - `log`: `verify` and `replay`, on a log without a broker.
+//! - `traces`: checking signed traces again, from the log alone.
 //! - `filter`: `gs1` and `glyph`, from standard input to standard output.
 //! - `http`, `lines`, `out`, `pace`: what the verbs share.
 
@@ -17,6 +19,7 @@ mod args;
 mod coherence;
 mod filter;
 mod http;
+mod keys;
 mod lines;
 mod log;
 mod out;
@@ -25,6 +28,7 @@ mod publish;
 mod registry;
 mod serve;
 mod tail;
+mod traces;
 
 use std::ffi::OsString;
 
@@ -70,9 +74,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Verb::Publish(args) => publish::run(&args),
         Verb::Tail(args) => tail::run(&args),
         Verb::Registry(verb) => registry::run(&verb),
+        Verb::Verify(args) if args.traces => traces::verify(&args.dir),
         Verb::Verify(args) => log::verify(&args),
         Verb::Replay(args) => log::replay(&args),
         Verb::Coherence(CoherenceVerb::Verify(args)) => coherence::verify(&args),
+        Verb::Keys(verb) => keys::run(&verb),
         Verb::Gs1(Gs1Verb::Encode { binary }) => filter::gs1::encode(binary),
         Verb::Gs1(Gs1Verb::Decode { lenient }) => filter::gs1::decode(lenient),
         Verb::Glyph(verb) => filter::glyph::run(&verb),

@@ -8,12 +8,14 @@
 //! - `layers`: reads file, environment and flags and lays them over the defaults.
 //! - `rules`: what each value may be.
 //! - `settings`: the result, one plain struct per office.
+//! - `accord`: settings of signed traces.
 //! - `coherence`: settings of coherence.
 //! - `admin`: settings of administration, and secrets.
 //! - `registry`: settings of the registry.
 //! - `instant`: instants and distances from UTC.
 //! - `problem`: what is said about a setting that cannot stand.
 
+mod accord;
 mod admin;
 mod coherence;
 mod instant;
@@ -27,6 +29,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
+pub use accord::AccordSettings;
 pub use admin::{AdminSettings, Secret};
 pub use coherence::{CoherenceSettings, Period};
 pub use problem::{Layer, Problem, Problems};

@@ -5,6 +5,7 @@
 //! - [`server`]: listens, and makes the application of each worker.
 //! - [`routes`]: the table of addresses.
 //! - [`glints`], [`batch`], [`cloud`]: glints in.
+//! - [`accord`]: signed traces in, and the keys that sign them.
 //! - [`streams`], [`negotiate`], [`body`], [`socket`], [`frames`]: streams out, and what WebSocket clients say.
 //! - [`transport`]: how a stream gets the socket of its connection for itself.
 //! - [`sigils`]: the registry of sealed URLs.
@@ -16,6 +17,7 @@
 //! - [`cors`], [`intake`], [`problem`]: what all of them need.
 //! - [`page`]: the page at `/`.
 
+pub mod accord;
 pub mod batch;
 pub mod body;
 pub mod cloud;

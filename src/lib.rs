@@ -6,6 +6,7 @@
 //! - [`cli`]: the verbs, and [`config`]: what they run on.
 //! - [`boot`]: from settings to a running broker; [`drain`]: and back.
 //! - [`edge`]: everything that knows HTTP.
+//! - [`keyfile`]: private keys in files.
 //! - [`store`]: drivers of storage.
 //! - [`telemetry`]: logs and metrics.
 //! - `actors`: the offices that sequence and decide.
@@ -19,5 +20,6 @@ pub mod cli;
 pub mod config;
 pub mod drain;
 pub mod edge;
+pub mod keyfile;
 pub mod store;
 pub mod telemetry;

@@ -58,6 +58,7 @@ A connection that breaks is made again, from the last event seen. Ctrl-C ends it
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   glintcast verify /var/lib/glintcast
+  glintcast verify --traces /var/lib/glintcast
 
 The exit code is 0 when everything is good, and 1 when something is not.";
 
@@ -66,6 +67,15 @@ Examples:
   glintcast coherence verify /var/lib/glintcast
 
 The exit code is 0 when every signature follows from the one before it and is possible, and 1 when one does not.";
+
+const KEYS_EXAMPLES: &str = "\
+Examples:
+  glintcast keys new agent.pem
+  GLINTCAST__ADMIN__TOKEN=... glintcast keys enrol agent-a --key agent.pem
+  GLINTCAST__ADMIN__TOKEN=... glintcast keys revoke agent-a --reason 'the laptop was lost'
+  glintcast keys list | jq -r '[.key_id, .standing] | @tsv'
+
+The token of the broker is read from the environment, where GLINTCAST__ADMIN__TOKEN sets it for the broker, too.";
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
@@ -156,6 +166,9 @@ pub(super) enum Verb {
     /// Look into what is remembered of sources
     #[command(subcommand)]
     Coherence(CoherenceVerb),
+    /// Make, enrol, revoke and list the keys that agents sign with
+    #[command(subcommand, disable_help_subcommand = true)]
+    Keys(KeysVerb),
     /// Turn JSON lines into GS1 frames and back, from standard input to standard output
     #[command(subcommand, disable_help_subcommand = true)]
     Gs1(Gs1Verb),
@@ -263,6 +276,80 @@ pub(super) struct VerifyArgs {
     /// Data directory of a broker; it may be running
     #[arg(value_name = "DIR")]
     pub(super) dir: PathBuf,
+    /// Check the signatures of all signed traces in it instead, with the keys in its vault; the broker must not be
+    /// running
+    #[arg(long)]
+    pub(super) traces: bool,
+}
+
+/// Arguments of `keys`.
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysVerb {
+    /// Make a key: the private half goes to FILE, the public half to standard output
+    #[command(after_help = KEYS_EXAMPLES)]
+    New {
+        /// File for the private key, which must not be there yet
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Have a broker know the public half of a key
+    #[command(after_help = KEYS_EXAMPLES)]
+    Enrol {
+        /// What signers call the key
+        #[arg(value_name = "KEY_ID")]
+        id: String,
+        /// File with the private key, of which only the public half is sent
+        #[arg(
+            long,
+            value_name = "FILE",
+            conflicts_with = "public",
+            required_unless_present = "public"
+        )]
+        key: Option<PathBuf>,
+        /// The public key: 32 bytes in Base64
+        #[arg(long, value_name = "BASE64")]
+        public: Option<String>,
+        /// The agent that it signs for [default: the first 16 digits of the SHA-256 of the key]
+        #[arg(long, value_name = "ID")]
+        agent: Option<String>,
+        /// What people call it
+        #[arg(long, value_name = "TEXT")]
+        description: Option<String>,
+        /// From when on it no longer holds, such as 2027-01-01T00:00:00Z
+        #[arg(long, value_name = "TIME")]
+        expires: Option<String>,
+        /// The broker
+        #[command(flatten)]
+        at: KeysAt,
+    },
+    /// Take a key back, at once and for good
+    #[command(after_help = KEYS_EXAMPLES)]
+    Revoke {
+        /// What signers call the key
+        #[arg(value_name = "KEY_ID")]
+        id: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// The broker
+        #[command(flatten)]
+        at: KeysAt,
+    },
+    /// Show the keys that a broker knows, a JSON line each
+    #[command(after_help = KEYS_EXAMPLES)]
+    List {
+        /// The broker
+        #[command(flatten)]
+        at: KeysAt,
+    },
+}
+
+/// Which broker; its token comes from the environment, GLINTCAST__ADMIN__TOKEN, and never from the command line.
+#[derive(Debug, Args)]
+pub(super) struct KeysAt {
+    /// Broker to ask
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5056")]
+    pub(super) to: Base,
 }
 
 /// Arguments of `replay`.

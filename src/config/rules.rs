@@ -6,6 +6,7 @@ use glint::Phase;
 use toml::Value;
 use tracing_subscriber::EnvFilter;
 
+use super::accord;
 use super::admin::shown;
 use super::coherence;
 use super::instant;
@@ -117,6 +118,11 @@ const RULES: &[(&str, Rule)] = &[
     ("registry.pins_max", Rule::Whole(0, 10_000)),
     ("registry.pin_seconds", Rule::Whole(1, 86_400)),
     ("registry.cors_credentials", Rule::Any),
+    ("accord.body_limit_bytes", Rule::Whole(1024, 33_554_432)),
+    ("accord.queue_batches", Rule::Whole(1, 100_000)),
+    ("accord.queue_bytes", Rule::Whole(1024, 1_073_741_824)),
+    ("accord.remember_traces", Rule::Whole(1000, 1_000_000_000)),
+    ("accord.scrub", Rule::Text(accord::rules)),
 ];
 
 /// Pairs of keys of which the first may not be larger than the second, and why.

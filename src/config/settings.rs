@@ -8,6 +8,7 @@ use glint::phase::{Anchor, BadBreath};
 use glint::{Breath, Stamp, Zone};
 use serde::{Deserialize, Deserializer, de};
 
+use super::accord::AccordSettings;
 use super::admin::AdminSettings;
 use super::coherence::CoherenceSettings;
 use super::instant;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub coherence: CoherenceSettings,
     /// The registry of sealed URLs.
     pub registry: RegistrySettings,
+    /// Signed traces.
+    pub accord: AccordSettings,
 }
 
 /// Settings of the edge: sockets, streams and requests.

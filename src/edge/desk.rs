@@ -65,6 +65,8 @@ impl Limits {
 /// What all workers share.
 #[derive(Debug)]
 pub struct Desk {
+    /// Signed traces.
+    pub accord: super::accord::Office,
     /// Bounds.
     pub limits: Limits,
     /// Who may change how the broker works.

@@ -5,7 +5,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
-use super::{coherence, glints, health, history, page, sigils, state, streams};
+use super::{accord, coherence, glints, health, history, page, sigils, state, streams};
 
 /// An address that is read: its path and what answers.
 type Read = (&'static str, fn() -> Route);
@@ -48,6 +48,7 @@ pub fn configure(config: &mut ServiceConfig) {
             .route(web::head().to(history::page))
             .route(web::post().to(glints::publish)),
     );
+    accord::configure(config);
     coherence::configure(config);
 }
 

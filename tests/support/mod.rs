@@ -11,6 +11,7 @@
 //! - `ws`: WebSockets.
 //! - `sigils`: the sigil registry.
 //! - `gs1`: GS1 frames out of either.
+//! - `traces`: signed traces.
 //! - `fixtures`: recorded glints, when there are any.
 
 #![allow(
@@ -35,6 +36,7 @@ pub mod http;
 pub mod ndjson;
 pub mod sigils;
 pub mod sse;
+pub mod traces;
 pub mod ws;
 
 use std::fmt::Write as _;
