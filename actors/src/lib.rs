@@ -9,6 +9,7 @@
 //! - [`scribe`]: what is on disk is acknowledged; the archive behind the tail.
 //! - [`tail`]: the recent past, read by cursor.
 //! - [`puller`]: the one order by cursor, for offices.
+//! - [`sink`]: what of the one order is kept elsewhere in another shape.
 //! - [`vault`]: what offices must find again after a restart.
 //! - [`accord`]: signed traces, each kept once, and the keys that sign them.
 //! - [`phase`]: the breath.
@@ -30,6 +31,7 @@ pub mod puller;
 pub mod scribe;
 pub mod shard;
 pub mod sigils;
+pub mod sink;
 pub mod tail;
 pub mod vault;
 pub mod warden;
