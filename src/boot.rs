@@ -8,6 +8,7 @@ pub mod ground;
 pub mod log;
 mod sigils;
 mod signals;
+mod sinks;
 
 use std::fs::File;
 use std::io::Write as _;
@@ -190,6 +191,7 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
     let tripwire = warden.tripwire("hub");
     let hub = Hub::new(clock.clone(), emitter.clone(), metrics.clone(), tripwire);
     let hub = Post::new(hub.start(), "hub", HOUSE_MAIL, &metrics);
+    let sinks = sinks::start(settings, &ground)?;
     let (accept_seconds, admit_seconds) = Desk::stages(&metrics);
     let accord = accord::start(settings, &ground)?;
     let desk = Desk {
@@ -218,6 +220,7 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
         clock,
         metrics,
         registry,
+        sinks,
         accept_seconds,
         admit_seconds,
     };

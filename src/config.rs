@@ -12,6 +12,7 @@
 //! - `coherence`: settings of coherence.
 //! - `admin`: settings of administration, and secrets.
 //! - `registry`: settings of the registry.
+//! - `sinks`: settings of where traces are kept.
 //! - `instant`: instants and distances from UTC.
 //! - `problem`: what is said about a setting that cannot stand.
 
@@ -24,6 +25,7 @@ mod problem;
 mod registry;
 mod rules;
 mod settings;
+mod sinks;
 
 use std::ffi::OsString;
 use std::fs;
@@ -38,6 +40,7 @@ pub use settings::{
     BreathSettings, Damaged, DataSettings, DrainSettings, EdgeSettings, HandOff, LaneSettings,
     LogDurability, LogFormat, LogSettings, PublishSettings, Settings, TailSettings,
 };
+pub use sinks::{PostgresSettings, TracesSettings, TracesStore};
 
 /// The defaults, which are also the manual of the settings.
 pub const MANUAL: &str = include_str!("../config/default.toml");

@@ -3,7 +3,8 @@
 //! 1. `/readyz` says 503, so that nobody new is sent here.
 //! 2. The emitter refuses glints from outside; what it took before is out already.
 //! 3. Streams end, spread over a time, each with a farewell and its own time to come back.
-//! 4. Ordinary requests finish, and the server stops.
+//! 4. Sinks write what there is, as far as the grace allows; the log has the rest.
+//! 5. Ordinary requests finish, and the server stops.
 //!
 //! A second signal ends the process at once.
 
@@ -42,6 +43,14 @@ pub async fn run(desk: &Desk, server: &ServerHandle, grace: Duration) -> u64 {
         Ok(Ok(cut_off)) => cut_off,
         _ => desk.metrics.open_streams(),
     };
+    if tokio::time::timeout_at(deadline, desk.sinks.finish())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "a sink took longer than the grace; it goes on from the log at the next start"
+        );
+    }
     let is_graceful = cut_off == 0;
     // The log has it; with it in the vault the next start has less to read.
     if let Err(err) = desk.sigils.post.ask(Save, 0).await {

@@ -11,6 +11,7 @@
 //! - [`sigils`]: the registry of sealed URLs.
 //! - [`history`]: the past in pages.
 //! - [`state`]: the addresses that existing dashboards poll.
+//! - [`traces`]: signed traces that are kept, and how sinks are doing.
 //! - [`health`]: what operators look at.
 //! - [`guard`]: who may change how the broker works.
 //! - [`coherence`]: which sources keep time.
@@ -39,4 +40,5 @@ pub mod sigils;
 pub mod socket;
 pub mod state;
 pub mod streams;
+pub mod traces;
 pub mod transport;

@@ -12,6 +12,7 @@ use super::coherence;
 use super::instant;
 use super::layers::Merged;
 use super::problem::Problem;
+use super::sinks;
 
 const HOURS_MAX: f64 = 8760.0;
 /// A shorter token could be guessed.
@@ -123,6 +124,15 @@ const RULES: &[(&str, Rule)] = &[
     ("accord.queue_bytes", Rule::Whole(1024, 1_073_741_824)),
     ("accord.remember_traces", Rule::Whole(1000, 1_000_000_000)),
     ("accord.scrub", Rule::Text(accord::rules)),
+    ("traces.store", Rule::Word(&["embedded", "off"])),
+    ("traces.retain_traces", Rule::Whole(0, 1_000_000_000_000)),
+    ("traces.retain_hours", Rule::Whole(0, 1_000_000)),
+    ("postgres.url", Rule::Text(sinks::url)),
+    ("postgres.password", Rule::Any),
+    ("postgres.schema", Rule::Text(sinks::schema)),
+    ("postgres.batch_traces", Rule::Whole(1, 10_000)),
+    ("postgres.timeout_seconds", Rule::Whole(1, 3600)),
+    ("postgres.retry_max_ms", Rule::Whole(100, 3_600_000)),
 ];
 
 /// Pairs of keys of which the first may not be larger than the second, and why.

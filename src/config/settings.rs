@@ -13,6 +13,7 @@ use super::admin::AdminSettings;
 use super::coherence::CoherenceSettings;
 use super::instant;
 use super::registry::RegistrySettings;
+use super::sinks::{PostgresSettings, TracesSettings};
 
 /// All settings. What each key means is said in `config/default.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -42,6 +43,10 @@ pub struct Settings {
     pub registry: RegistrySettings,
     /// Signed traces.
     pub accord: AccordSettings,
+    /// The store of traces.
+    pub traces: TracesSettings,
+    /// The database that gets every trace.
+    pub postgres: PostgresSettings,
 }
 
 /// Settings of the edge: sockets, streams and requests.

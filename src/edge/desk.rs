@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::sigils::desk::SigilDesk;
 use crate::config::AdminSettings;
+use crate::store::sinks::Sinks;
 use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpRequest, error};
 use actors::clock::Clock;
@@ -101,6 +102,8 @@ pub struct Desk {
     pub draining: AtomicBool,
     /// The registry.
     pub sigils: SigilDesk,
+    /// Where traces are kept besides the log.
+    pub sinks: Sinks,
     /// How long reading a body takes.
     pub accept_seconds: Histogram,
     /// How long the emitter takes.

@@ -5,7 +5,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
-use super::{accord, coherence, glints, health, history, page, sigils, state, streams};
+use super::{accord, coherence, glints, health, history, page, sigils, state, streams, traces};
 
 /// An address that is read: its path and what answers.
 type Read = (&'static str, fn() -> Route);
@@ -33,11 +33,10 @@ const READS: [Read; 14] = [
 /// Puts every address in place.
 pub fn configure(config: &mut ServiceConfig) {
     for (path, answer) in READS {
-        let get = answer().method(Method::GET);
-        let head = answer().method(Method::HEAD);
-        config.service(resource(path, "GET, HEAD, OPTIONS").route(get).route(head));
+        config.service(read(path, answer));
     }
     sigils::configure(config);
+    traces::configure(config);
     let metrics = web::get().to(health::metrics);
     config.service(resource("/metrics", "GET, OPTIONS").route(metrics));
     config
@@ -50,6 +49,13 @@ pub fn configure(config: &mut ServiceConfig) {
     );
     accord::configure(config);
     coherence::configure(config);
+}
+
+/// Makes an address that is read.
+pub(super) fn read(path: &str, answer: fn() -> Route) -> Resource {
+    let get = answer().method(Method::GET);
+    let head = answer().method(Method::HEAD);
+    resource(path, "GET, HEAD, OPTIONS").route(get).route(head)
 }
 
 /// Makes an address that names its methods to whoever asks, or comes with another.

@@ -144,7 +144,9 @@ impl Courier {
             let pulled = place.puller.pull(PAGE);
             match pulled.map_err(|err| StoreError::Transient(err.to_string()))? {
                 Pull::Events(events) => {
-                    let wanted = events.into_iter().filter(|event| (self.settings.wants)(event));
+                    let wanted = events
+                        .into_iter()
+                        .filter(|event| (self.settings.wants)(event));
                     for event in wanted {
                         place.pending_bytes += event.text.len();
                         place.pending.push_back(event);
@@ -152,7 +154,12 @@ impl Courier {
                 }
                 Pull::Gone { from, to } => {
                     let sink = self.settings.name;
-                    tracing::error!(sink, from, to, "the log let events go before the sink had them");
+                    tracing::error!(
+                        sink,
+                        from,
+                        to,
+                        "the log let events go before the sink had them"
+                    );
                     self.handle.lost(to - from);
                 }
                 Pull::Head => break,
@@ -175,7 +182,10 @@ impl Courier {
             Ok(()) => {
                 place.done(batch.len(), upto.seq);
                 self.pace.reset();
-                self.narrow = self.narrow.saturating_mul(2).min(self.settings.batch_events);
+                self.narrow = self
+                    .narrow
+                    .saturating_mul(2)
+                    .min(self.settings.batch_events);
                 let seconds = self.clock.instant().duration_since(started).as_secs_f64();
                 self.handle.wrote(batch.len(), upto, seconds);
                 Ok(())
@@ -292,7 +302,10 @@ impl Place {
 }
 
 /// A store that does not answer is one that fails.
-async fn within<T>(patience: std::time::Duration, pending: Pending<'_, T>) -> Result<T, StoreError> {
+async fn within<T>(
+    patience: std::time::Duration,
+    pending: Pending<'_, T>,
+) -> Result<T, StoreError> {
     match tokio::time::timeout(patience, pending).await {
         Ok(answer) => answer,
         Err(_) => {

@@ -121,12 +121,7 @@ impl DeadLetters {
     }
 
     /// Lists one, unless it is listed; tells whether it was new.
-    pub(super) fn bury(
-        &self,
-        event: &Event,
-        at: Stamp,
-        reason: &str,
-    ) -> Result<bool, VaultError> {
+    pub(super) fn bury(&self, event: &Event, at: Stamp, reason: &str) -> Result<bool, VaultError> {
         let key = self.key(event.offset);
         if self.vault.get(&key)?.is_some() {
             return Ok(false);

@@ -298,8 +298,14 @@ impl SinkMetrics {
             events: counter("events_total", "Events that a sink has written.")?,
             failures: counter("failures_total", "Attempts at a store that failed.")?,
             refused: counter("refused_total", "Events that a store refused for good.")?,
-            gone: counter("gone_total", "Events that were gone before a sink saw them.")?,
-            lag: gauge("lag_events", "Events between a sink and the head of the order.")?,
+            gone: counter(
+                "gone_total",
+                "Events that were gone before a sink saw them.",
+            )?,
+            lag: gauge(
+                "lag_events",
+                "Events between a sink and the head of the order.",
+            )?,
             dead: gauge("dead_letters", "Dead letters that are listed.")?,
             seconds: kept(registry, HistogramVec::new(opts, &["sink"])?)?,
         })

@@ -58,7 +58,9 @@ impl Store for Fake {
             Answer::Hangs => return Box::pin(std::future::pending()),
             _ if events.iter().any(poisoned) => Err(StoreError::Permanent("unfit".into())),
             _ => {
-                inside.rows.extend(events.iter().map(|event| event.offset.seq));
+                inside
+                    .rows
+                    .extend(events.iter().map(|event| event.offset.seq));
                 inside.cursor = Some(upto);
                 match answer {
                     Answer::LosesAnswer => Err(away()),
@@ -150,6 +152,9 @@ async fn what_is_wanted_is_written_once_and_in_order_through_outages_and_lost_an
         LosesAnswer,
     ];
     let (handle, running) = stand.start(9);
+    while handle.report().state != State::Current {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     assert!(handle.finish().await);
     running.await.expect("it ends");
     let inside = stand.store.inside();
@@ -196,7 +201,10 @@ async fn what_is_refused_for_good_is_listed_and_blocks_nobody() {
         .into_iter()
         .filter(|seq| ![14, 16, 60].contains(seq));
     assert_eq!(stand.store.inside().rows, rows.collect::<Vec<_>>());
-    assert_eq!(stand.store.inside().cursor.map(|cursor| cursor.seq), Some(60));
+    assert_eq!(
+        stand.store.inside().cursor.map(|cursor| cursor.seq),
+        Some(60)
+    );
     let dead = handle.dead_letters();
     let letters = dead.list(None, 9).expect("a vault");
     let listed: Vec<_> = letters.iter().map(|letter| letter.offset.seq).collect();
