@@ -12,11 +12,13 @@
 //! - `keys`: keys of agents, here and at a broker.
 //! - `log`: `verify` and `replay`, on a log without a broker.
 //! - `traces`: checking signed traces again, from the log alone.
+//! - `export`: signed traces that are kept, out of a store or a broker.
 //! - `filter`: `gs1` and `glyph`, from standard input to standard output.
 //! - `http`, `lines`, `out`, `pace`: what the verbs share.
 
 mod args;
 mod coherence;
+mod export;
 mod filter;
 mod http;
 mod keys;
@@ -79,6 +81,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Verb::Replay(args) => log::replay(&args),
         Verb::Coherence(CoherenceVerb::Verify(args)) => coherence::verify(&args),
         Verb::Keys(verb) => keys::run(&verb),
+        Verb::Traces(verb) => export::run(&verb),
         Verb::Gs1(Gs1Verb::Encode { binary }) => filter::gs1::encode(binary),
         Verb::Gs1(Gs1Verb::Decode { lenient }) => filter::gs1::decode(lenient),
         Verb::Glyph(verb) => filter::glyph::run(&verb),

@@ -5,13 +5,15 @@ use std::time::Duration;
 use actix::Actor as _;
 use actors::sink::{Settings as SinkSettings, Sink, SinkHandle, SinkMetrics, Store, Surroundings};
 
-use super::ground::Ground;
-use crate::config::{Settings, TracesStore};
+use super::ground::{self, Ground};
+use crate::config::{PostgresSettings, Settings, TracesStore};
 use crate::store::sinks::Sinks;
 use crate::store::traces::{Retention, TraceStore, wants};
 
 /// The name of the sink that fills the store of traces.
 const TRACES: &str = "traces";
+/// The name of the sink that fills the database.
+const POSTGRES: &str = "postgres";
 /// Traces in memory where there is no data directory, at most.
 const IN_MEMORY_MAX: u64 = 10_000;
 /// Bytes of records after which a batch is full.
@@ -49,7 +51,39 @@ pub(super) fn start(settings: &Settings, ground: &Ground) -> anyhow::Result<Sink
         sinks.handles.push(handle);
         sinks.traces = Some(store);
     }
+    if !settings.postgres.url.is_empty() {
+        let options = SinkSettings {
+            name: POSTGRES,
+            wants,
+            batch_events: settings.postgres.batch_traces,
+            batch_bytes: BATCH_BYTES,
+            patience: Duration::from_secs(settings.postgres.timeout_seconds),
+            backoff: (
+                RETRY_MIN,
+                Duration::from_millis(settings.postgres.retry_max_ms),
+            ),
+            dead_max: DEAD_MAX,
+        };
+        let store = postgres(&settings.postgres, ground.tail.epoch())?;
+        sinks.handles.push(one(options, store, ground, &metrics)?);
+    }
     Ok(sinks)
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(settings: &PostgresSettings, epoch: u64) -> anyhow::Result<Box<dyn Store>> {
+    Ok(Box::new(crate::store::postgres::Postgres::new(
+        &settings.url,
+        settings.password.expose(),
+        &settings.schema,
+        epoch,
+        Duration::from_secs(settings.timeout_seconds),
+    )?))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(_: &PostgresSettings, _: u64) -> anyhow::Result<Box<dyn Store>> {
+    anyhow::bail!("postgres.url is set, but this program was built without the feature postgres")
 }
 
 fn open(settings: &Settings, ground: &Ground) -> anyhow::Result<TraceStore> {
@@ -84,6 +118,7 @@ fn one(
     };
     let tripwire = ground.warden.tripwire("sink");
     let (sink, handle) = Sink::new(settings, store, around, tripwire)?;
-    Sink::start_in_arbiter(&ground.study, |_| sink);
+    // A thread of its own: rows take milliseconds to make, and the study answers others.
+    Sink::start_in_arbiter(&ground::study(), |_| sink);
     Ok(handle)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::export::{Format, Rows};
 use super::http::Base;
 use super::tail::Start;
 
@@ -93,6 +94,15 @@ Examples:
 Only the difference travels, and a few sums to find it. What was uploaded may bring entries of its own along: the \
 parents and origins that it names.";
 
+const TRACES_EXAMPLES: &str = "\
+Examples:
+  glintcast traces export /var/lib/glintcast --format csv --rows llm-calls > calls.csv
+  glintcast traces export --at http://broker:5056 --from 2026-01-01T00:00:00Z | jq .trace_id
+  glintcast traces export /var/lib/glintcast --format parquet --out traces.parquet
+  glintcast traces verify /var/lib/glintcast
+
+A store is read by one process at a time: while its broker runs, ask that.";
+
 const GS1_ENCODE_EXAMPLES: &str = r#"Examples:
   echo '{"sid":1,"seq":2,"kind":"doc","payload":"{a=1}","crc":true}' | glintcast gs1 encode
 
@@ -169,6 +179,9 @@ pub(super) enum Verb {
     /// Make, enrol, revoke and list the keys that agents sign with
     #[command(subcommand, disable_help_subcommand = true)]
     Keys(KeysVerb),
+    /// Export the signed traces that are kept, or check their signatures again
+    #[command(subcommand, disable_help_subcommand = true)]
+    Traces(TracesVerb),
     /// Turn JSON lines into GS1 frames and back, from standard input to standard output
     #[command(subcommand, disable_help_subcommand = true)]
     Gs1(Gs1Verb),
@@ -197,6 +210,62 @@ pub(super) struct RegistryArgs {
     /// The other side: a broker, or a file with one URL per line, made if it is not there
     #[arg(long, value_name = "URL|FILE", default_value = "http://127.0.0.1:5056")]
     pub(super) with: String,
+}
+
+/// What to do with signed traces.
+#[derive(Debug, Subcommand)]
+pub(super) enum TracesVerb {
+    /// Write them as rows, oldest first
+    #[command(after_help = TRACES_EXAMPLES)]
+    Export(ExportArgs),
+    /// Check every signature and hash, from nothing but the store
+    #[command(after_help = TRACES_EXAMPLES)]
+    Verify(VerifyTracesArgs),
+}
+
+/// Arguments of `traces export`.
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// Data directory of a broker that does not run; without one, a broker is asked
+    #[arg(value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// Broker to ask
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:5056",
+        conflicts_with = "dir"
+    )]
+    pub(super) at: Base,
+    /// How rows are written
+    #[arg(long, value_enum, default_value_t = Format::Ndjson)]
+    pub(super) format: Format,
+    /// Which rows
+    #[arg(long, value_enum, default_value_t = Rows::Traces)]
+    pub(super) rows: Rows,
+    /// Only what was taken at this instant or later
+    #[arg(long, value_name = "TIME")]
+    pub(super) from: Option<String>,
+    /// Only what was taken before this instant
+    #[arg(long, value_name = "TIME")]
+    pub(super) to: Option<String>,
+    /// Only traces of this agent
+    #[arg(long, value_name = "HASH")]
+    pub(super) agent: Option<String>,
+    /// Only traces signed with this key
+    #[arg(long, value_name = "KEY_ID")]
+    pub(super) key: Option<String>,
+    /// File to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+/// Arguments of `traces verify`.
+#[derive(Debug, Args)]
+pub(super) struct VerifyTracesArgs {
+    /// Data directory of a broker that does not run
+    #[arg(value_name = "DIR")]
+    pub(super) dir: PathBuf,
 }
 
 /// What to do with GS1 frames.

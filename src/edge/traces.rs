@@ -1,12 +1,10 @@
 //! Signed traces that are kept, as tables in pages; how sinks are doing, and what they could not keep.
 
-use std::fmt::Write as _;
-
 use actix_web::web::{self, Path, Query as UrlQuery, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use actors::sink::SinkHandle;
 use attest::ContentId;
-use glint::json::{Object, object, write_ascii_string};
+use glint::json::object;
 use glint::{Offset, Refusal, RefusalKind, Stamp};
 use serde::Deserialize;
 
@@ -14,7 +12,7 @@ use super::desk::{Desk, Worker};
 use super::guard;
 use super::problem::{json, problem};
 use super::routes::{read, resource};
-use crate::store::tables::{Cell, Kept, Table};
+use crate::store::tables::{Cell, Kept, Table, write_cells, write_row};
 use crate::store::traces::{Order, Page, Query, TraceStore, TraceStoreError};
 
 /// Traces of a page when nothing is said.
@@ -409,40 +407,4 @@ fn whole(kept: &Kept) -> Result<String, TraceStoreError> {
         });
         Ok(body)
     })?)
-}
-
-/// Writes a row as an object; what is nothing is left out, and so is the record unless it is wanted.
-pub fn write_row(out: &mut String, table: Table, row: &[Cell<'_>], with_record: bool) {
-    object(out, |object| write_cells(object, table, row, with_record));
-}
-
-fn write_cells(object: &mut Object<'_>, table: Table, row: &[Cell<'_>], with_record: bool) {
-    for (column, cell) in table.columns().iter().zip(row) {
-        let name = column.name;
-        match cell {
-            Cell::Null => {}
-            Cell::Json(_) if !with_record => {}
-            cell => {
-                let mut text = String::new();
-                write_json(&mut text, cell);
-                object.json(name, &text);
-            }
-        }
-    }
-}
-
-/// Writes a value as JSON.
-fn write_json(out: &mut String, cell: &Cell<'_>) {
-    // Writing to a text does not fail.
-    let _ = match cell {
-        Cell::Null => write!(out, "null"),
-        Cell::Text(text) => {
-            write_ascii_string(text, out);
-            Ok(())
-        }
-        Cell::Int(number) => write!(out, "{number}"),
-        Cell::Float(number) => write!(out, "{number:?}"),
-        Cell::Time(stamp) => write!(out, "\"{stamp}\""),
-        Cell::Json(text) => write!(out, "{text}"),
-    };
 }

@@ -3,9 +3,11 @@
 //! A row of [`Table::Traces`] holds the exact bytes that are kept; all other columns of all tables follow from them.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use attest::record::RECORD_LIMITS;
 use attest::{Fault, Record, Tape};
+use glint::json::{Object, object, write_ascii_string};
 use glint::{Event, Offset, Stamp};
 
 /// What a column holds.
@@ -322,6 +324,43 @@ fn call<'t>(row: &attest::rows::LlmRow<'t>) -> Vec<Cell<'t>> {
         call.prompt.into(),
         call.response_text.into(),
     ]
+}
+
+/// Writes a row as an object; what is nothing is left out, and so is the record unless it is wanted.
+pub fn write_row(out: &mut String, table: Table, row: &[Cell<'_>], with_record: bool) {
+    object(out, |object| write_cells(object, table, row, with_record));
+}
+
+/// Writes a row as members of an object, as [`write_row`] does.
+pub fn write_cells(object: &mut Object<'_>, table: Table, row: &[Cell<'_>], with_record: bool) {
+    for (column, cell) in table.columns().iter().zip(row) {
+        let name = column.name;
+        match cell {
+            Cell::Null => {}
+            Cell::Json(_) if !with_record => {}
+            cell => {
+                let mut text = String::new();
+                write_json(&mut text, cell);
+                object.json(name, &text);
+            }
+        }
+    }
+}
+
+/// Writes a value as JSON.
+fn write_json(out: &mut String, cell: &Cell<'_>) {
+    // Writing to a text does not fail.
+    let _ = match cell {
+        Cell::Null => write!(out, "null"),
+        Cell::Text(text) => {
+            write_ascii_string(text, out);
+            Ok(())
+        }
+        Cell::Int(number) => write!(out, "{number}"),
+        Cell::Float(number) => write!(out, "{number:?}"),
+        Cell::Time(stamp) => write!(out, "\"{stamp}\""),
+        Cell::Json(text) => write!(out, "{text}"),
+    };
 }
 
 fn count(number: u64) -> Cell<'static> {

@@ -12,6 +12,8 @@
 //! - `sigils`: the sigil registry.
 //! - `gs1`: GS1 frames out of either.
 //! - `traces`: signed traces.
+//! - `signed`: signed traces.
+//! - `postgres`: a database of a test's own.
 //! - `fixtures`: recorded glints, when there are any.
 
 #![allow(
@@ -34,7 +36,9 @@ pub mod fixtures;
 pub mod gs1;
 pub mod http;
 pub mod ndjson;
+pub mod postgres;
 pub mod sigils;
+pub mod signed;
 pub mod sse;
 pub mod traces;
 pub mod ws;

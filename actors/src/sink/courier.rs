@@ -209,7 +209,7 @@ impl Courier {
     fn bury(&self, event: &Event, reason: &str) -> Result<(), StoreError> {
         let now = self.clock.now();
         let dead = self.handle.dead_letters();
-        if dead.bury(event, now, reason).map_err(vault)? {
+        if dead.bury(event, now, reason).map_err(|err| vault(&err))? {
             let (sink, offset) = (self.settings.name, event.offset);
             tracing::error!(%offset, sink, reason, "a store refuses an event for good; it is a dead letter now");
             self.handle.refused();
@@ -222,7 +222,7 @@ impl Courier {
         let mut after = None;
         loop {
             let dead = self.handle.dead_letters().clone();
-            let letters = dead.list(after, LETTERS).map_err(vault)?;
+            let letters = dead.list(after, LETTERS).map_err(|err| vault(&err))?;
             for letter in &letters {
                 after = Some(letter.offset);
                 if letter.offset.epoch != self.tail.epoch() {
@@ -234,7 +234,7 @@ impl Courier {
                 };
                 let written = self.store.write(&events, self.at(place.stored));
                 match within(self.settings.patience, written).await {
-                    Ok(()) => dead.release(letter.offset).map_err(vault)?,
+                    Ok(()) => dead.release(letter.offset).map_err(|err| vault(&err))?,
                     Err(StoreError::Permanent(_)) => {}
                     Err(err) => return Err(err),
                 }
@@ -315,6 +315,6 @@ async fn within<T>(
     }
 }
 
-fn vault(err: VaultError) -> StoreError {
+fn vault(err: &VaultError) -> StoreError {
     StoreError::Transient(err.to_string())
 }
