@@ -13,7 +13,6 @@ use anyhow::{Context as _, Result, bail};
 use attest::Proof;
 use glint::Stamp;
 
-use self::form::Form;
 use self::source::Source;
 use super::args::{ExportArgs, TracesVerb, VerifyTracesArgs};
 use super::out::{Out, OutError, note};
@@ -59,7 +58,7 @@ fn export(args: &ExportArgs) -> Result<u8> {
         }
         None => Box::new(BufWriter::new(io::stdout())),
     };
-    let mut writer = Form::new(args.format, table, out)?;
+    let mut writer = form::writer(args.format, table, out)?;
     let (mut traces, mut rows) = (0_u64, 0_u64);
     loop {
         let page = source.page(&query)?;

@@ -111,13 +111,15 @@ impl Postgres {
         let mut client = self.client().await?;
         migrate::run(&mut client, &self.schema)
             .await
-            .map_err(lasting)?;
+            .map_err(|err| lasting(&err))?;
         let query = format!(
             "SELECT seq FROM {}.sink_positions WHERE epoch = $1",
             self.schema
         );
         let found = client.query_opt(&query, &[&number(self.epoch)]).await;
-        let seq = found.map_err(refusal)?.map(|row| row.get::<_, i64>(0));
+        let seq = found
+            .map_err(|err| refusal(&err))?
+            .map(|row| row.get::<_, i64>(0));
         Ok(seq
             .and_then(|seq| u64::try_from(seq).ok())
             .map(|seq| Offset {
@@ -134,31 +136,38 @@ impl Postgres {
         let tapes = kept
             .iter()
             .map(|kept| Tape::read(kept.text.as_bytes(), &RECORD_LIMITS));
-        let tapes = tapes.collect::<Result<Vec<_>, _>>().map_err(unfit)?;
+        let tapes = tapes
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|err| unfit(&err))?;
         let records = tapes.iter().map(Record::read);
-        let records = records.collect::<Result<Vec<_>, _>>().map_err(unfit)?;
+        let records = records
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|err| unfit(&err))?;
         let mut tables = Vec::with_capacity(self.inserts.len());
         for (table, insert) in &self.inserts {
             let mut columns = Columns::of(*table);
             for (kept, record) in kept.iter().zip(&records) {
-                for row in table.rows(kept, record).map_err(unfit)? {
+                for row in table.rows(kept, record).map_err(|err| unfit(&err))? {
                     columns.push(row);
                 }
             }
             tables.push((insert, columns));
         }
         let mut client = self.client().await?;
-        let writing = client.transaction().await.map_err(refusal)?;
+        let writing = client.transaction().await.map_err(|err| refusal(&err))?;
         for event in keys {
             self.note_key(&writing, event).await?;
         }
         for (insert, columns) in tables.iter().filter(|(_, columns)| !columns.is_empty()) {
-            let insert = writing.prepare_cached(insert).await.map_err(refusal)?;
+            let insert = writing
+                .prepare_cached(insert)
+                .await
+                .map_err(|err| refusal(&err))?;
             let inserted = writing.execute(&insert, &columns.parameters()).await;
-            inserted.map_err(refusal)?;
+            inserted.map_err(|err| refusal(&err))?;
         }
         self.move_on(&writing, upto).await?;
-        writing.commit().await.map_err(refusal)
+        writing.commit().await.map_err(|err| refusal(&err))
     }
 
     async fn move_on(&self, writing: &Transaction<'_>, upto: Offset) -> Result<(), StoreError> {
@@ -169,15 +178,18 @@ impl Postgres {
              SET seq = greatest(was.seq, excluded.seq), moved_at = now()",
             self.schema
         );
-        let statement = writing.prepare_cached(&statement).await.map_err(refusal)?;
+        let statement = writing
+            .prepare_cached(&statement)
+            .await
+            .map_err(|err| refusal(&err))?;
         let moved = writing
             .execute(&statement, &[&number(upto.epoch), &number(upto.seq)])
             .await;
-        moved.map_err(refusal).map(drop)
+        moved.map_err(|err| refusal(&err)).map(drop)
     }
 
     async fn note_key(&self, writing: &Transaction<'_>, event: &Event) -> Result<(), StoreError> {
-        let change = Change::from_json(event.text.as_bytes()).map_err(unfit)?;
+        let change = Change::from_json(event.text.as_bytes()).map_err(|err| unfit(&err))?;
         let schema = &self.schema;
         let noted = match &change {
             Change::Enrol(key) => {
@@ -214,7 +226,7 @@ impl Postgres {
                     .await
             }
         };
-        noted.map_err(refusal).map(drop)
+        noted.map_err(|err| refusal(&err)).map(drop)
     }
 }
 
@@ -232,14 +244,14 @@ fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn unfit(fault: Fault) -> StoreError {
+fn unfit(fault: &Fault) -> StoreError {
     StoreError::Permanent(fault.to_string())
 }
 
 /// Tells what may pass from what will not: only what a row holds can be wrong for good. That a table is missing, or a
 /// right, or room, is for the operator to mend, and nothing is lost meanwhile.
-fn refusal(err: tokio_postgres::Error) -> StoreError {
-    let reason = explain(&err);
+fn refusal(err: &tokio_postgres::Error) -> StoreError {
+    let reason = explain(err);
     match err.code() {
         Some(code) if is_lasting(code) => StoreError::Permanent(reason),
         _ => StoreError::Transient(reason),
@@ -254,8 +266,8 @@ fn is_lasting(code: &SqlState) -> bool {
 }
 
 /// Nothing of a row is in it: whatever goes wrong may pass.
-fn lasting(err: tokio_postgres::Error) -> StoreError {
-    StoreError::Transient(explain(&err))
+fn lasting(err: &tokio_postgres::Error) -> StoreError {
+    StoreError::Transient(explain(err))
 }
 
 /// What went wrong, with its causes: the first line alone says little.

@@ -26,7 +26,7 @@ enum Answer {
     Works,
     Fails,
     /// The work is done, but the answer does not arrive.
-    LosesAnswer,
+    WorksUnheard,
     Hangs,
 }
 
@@ -63,7 +63,7 @@ impl Store for Fake {
                     .extend(events.iter().map(|event| event.offset.seq));
                 inside.cursor = Some(upto);
                 match answer {
-                    Answer::LosesAnswer => Err(away()),
+                    Answer::WorksUnheard => Err(away()),
                     _ => Ok(()),
                 }
             }
@@ -137,19 +137,19 @@ impl Stand {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_wanted_is_written_once_and_in_order_through_outages_and_lost_answers() {
-    use Answer::{Fails, Hangs, LosesAnswer, Works};
+    use Answer::{Fails, Hangs, Works, WorksUnheard};
     let stand = Stand::new();
     stand.add(1..=99);
     stand.store.inside().answers = vec![
         Fails,
-        LosesAnswer,
+        WorksUnheard,
         Works,
         Hangs,
-        LosesAnswer,
+        WorksUnheard,
         Fails,
         Fails,
         Works,
-        LosesAnswer,
+        WorksUnheard,
     ];
     let (handle, running) = stand.start(9);
     while handle.report().state != State::Current {

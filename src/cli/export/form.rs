@@ -39,26 +39,22 @@ pub(super) trait Writer {
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
-/// Makes writers.
-pub(super) struct Form;
-
-impl Form {
-    pub(super) fn new(
-        format: Format,
-        table: Table,
-        out: Box<dyn Write + Send>,
-    ) -> Result<Box<dyn Writer>> {
-        Ok(match format {
-            Format::Ndjson => Box::new(Lines { table, out }),
-            Format::Csv => {
-                let mut out = csv::Writer::from_writer(out);
-                out.write_record(table.columns().iter().map(|column| column.name))?;
-                Box::new(Csv { out })
-            }
-            #[cfg(feature = "parquet")]
-            Format::Parquet => Box::new(super::parquet::Parquet::new(table, out)?),
-        })
-    }
+/// Makes the writer of a form.
+pub(super) fn writer(
+    format: Format,
+    table: Table,
+    out: Box<dyn Write + Send>,
+) -> Result<Box<dyn Writer>> {
+    Ok(match format {
+        Format::Ndjson => Box::new(Lines { table, out }),
+        Format::Csv => {
+            let mut out = csv::Writer::from_writer(out);
+            out.write_record(table.columns().iter().map(|column| column.name))?;
+            Box::new(Csv { out })
+        }
+        #[cfg(feature = "parquet")]
+        Format::Parquet => Box::new(super::parquet::Parquet::new(table, out)?),
+    })
 }
 
 struct Lines {
