@@ -34,6 +34,7 @@ struct Parameters {
     module: Option<String>,
     phase: Option<String>,
     event: Option<String>,
+    filter: Option<String>,
 }
 
 /// Answers with a page: `items`, where the next begins (`next`), and whether there is more now.
@@ -64,6 +65,7 @@ async fn take(http: &HttpRequest, desk: &Desk) -> Result<String, Refusal> {
         module: parameters.module.as_deref(),
         phase: parameters.phase.as_deref(),
         event: parameters.event.as_deref(),
+        filter: parameters.filter.as_deref(),
     })?;
     let limit = limit(parameters.limit.as_deref())?;
     let from = parameters
