@@ -24,7 +24,8 @@ pub(super) fn limit(text: &str) -> Result<(), Refusal> {
             continue;
         }
         let is_word = ch.is_alphanumeric() || ch == '_';
-        if !ch.is_whitespace() && !(is_word && in_word) {
+        let goes_on = is_word && in_word;
+        if !goes_on && !ch.is_whitespace() {
             words += 1;
         }
         in_word = is_word;
