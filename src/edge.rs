@@ -9,6 +9,8 @@
 //! - [`transport`]: how a stream gets the socket of its connection for itself.
 //! - [`sigils`]: the registry of sealed URLs.
 //! - [`history`]: the past in pages.
+//! - [`rituals`]: rules, runs and rehearsals.
+//! - [`steer`]: the state, set by hand.
 //! - [`state`]: the addresses that existing dashboards poll.
 //! - [`health`]: what operators look at.
 //! - [`guard`]: who may change how the broker works.
@@ -31,10 +33,12 @@ pub mod intake;
 pub mod negotiate;
 pub mod page;
 pub mod problem;
+pub mod rituals;
 pub mod routes;
 pub mod server;
 pub mod sigils;
 pub mod socket;
 pub mod state;
+pub mod steer;
 pub mod streams;
 pub mod transport;

@@ -19,5 +19,6 @@ pub mod cli;
 pub mod config;
 pub mod drain;
 pub mod edge;
+pub mod hands;
 pub mod store;
 pub mod telemetry;

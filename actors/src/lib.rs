@@ -12,6 +12,7 @@
 //! - [`vault`]: what offices must find again after a restart.
 //! - [`phase`]: the breath.
 //! - [`coherence`]: which sources keep time, and what the gate does about it.
+//! - [`rituals`]: does what rules say, once.
 //! - [`shard`]: one per HTTP worker: lanes, streams, keepalives.
 //! - [`sigils`]: the registry of sealed URLs, its only writer.
 //! - [`hub`]: which workers there are, who is connected, and how they are let go.
@@ -25,6 +26,7 @@ pub mod mail;
 pub mod metrics;
 pub mod phase;
 pub mod puller;
+pub mod rituals;
 pub mod scribe;
 pub mod shard;
 pub mod sigils;

@@ -117,6 +117,20 @@ const RULES: &[(&str, Rule)] = &[
     ("registry.pins_max", Rule::Whole(0, 10_000)),
     ("registry.pin_seconds", Rule::Whole(1, 86_400)),
     ("registry.cors_credentials", Rule::Any),
+    (
+        "usage.source",
+        Rule::Word(&["set", "glints", "ledger", "subscribers"]),
+    ),
+    ("usage.capacity", Rule::Whole(1, 1_099_511_627_776_000)),
+    ("rituals.enabled", Rule::Any),
+    ("rituals.file", Rule::Any),
+    ("rituals.commands_dir", Rule::Any),
+    ("rituals.workdir", Rule::Any),
+    ("rituals.webhook_secret", Rule::Text(token)),
+    ("rituals.webhook_private", Rule::Any),
+    ("rituals.jobs_max", Rule::Whole(1, 256)),
+    ("rituals.output_bytes", Rule::Whole(256, 1_048_576)),
+    ("rituals.chain_max", Rule::Whole(1, 16)),
 ];
 
 /// Pairs of keys of which the first may not be larger than the second, and why.

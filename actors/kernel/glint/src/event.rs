@@ -155,6 +155,10 @@ pub enum Name {
     SigilBatch,
     /// The seal of the registry is another.
     SealUpdate,
+    /// A ritual began.
+    RitualTriggered,
+    /// A ritual goes on, or has ended.
+    RitualStatusUpdate,
 }
 
 impl Name {
@@ -186,6 +190,8 @@ impl Name {
         Name::GlintDissipated,
         Name::SigilBatch,
         Name::SealUpdate,
+        Name::RitualTriggered,
+        Name::RitualStatusUpdate,
     ];
 
     /// Returns the word on the wire.
@@ -218,6 +224,8 @@ impl Name {
             Name::GlintDissipated => "glint_dissipated",
             Name::SigilBatch => "sigil_batch",
             Name::SealUpdate => "seal_update",
+            Name::RitualTriggered => "ritual_triggered",
+            Name::RitualStatusUpdate => "ritual_status_update",
         }
     }
 
@@ -243,6 +251,7 @@ impl Name {
             Name::GlintDissipated => Topic::House,
             Name::SigilBatch => Topic::House,
             Name::SealUpdate => Topic::Seals,
+            Name::RitualTriggered | Name::RitualStatusUpdate => Topic::Rituals,
             _ => Topic::State,
         }
     }

@@ -17,7 +17,7 @@ use self::index::Index;
 use self::memory::Memory;
 use crate::rule::{Crossing, Rule, Rules, Trigger};
 
-pub use self::memory::Saved;
+pub use self::memory::{Saved, SavedRule};
 
 /// How deep glints of rituals may follow from each other, when nothing is said.
 pub const CHAIN_MAX: u32 = 2;
@@ -300,20 +300,20 @@ fn transition(
     let before = before?;
     match (trigger, name) {
         (Trigger::PhaseEnters(wanted), Name::PhaseUpdate) if before.phase != now.phase => {
-            is(wanted, now.phase).then(|| format!("phase_transition_{}", now.phase))
+            is(wanted, &now.phase).then(|| format!("phase_transition_{}", now.phase))
         }
         (Trigger::PhaseLeaves(wanted), Name::PhaseUpdate) if before.phase != now.phase => {
-            is(wanted, before.phase).then(|| format!("phase_leave_{}", before.phase))
+            is(wanted, &before.phase).then(|| format!("phase_leave_{}", before.phase))
         }
         (Trigger::ClimateBecomes(wanted), Name::ClimateUpdate) if before.climate != now.climate => {
-            is(wanted, now.climate).then(|| format!("climate_change_{}", now.climate))
+            is(wanted, &now.climate).then(|| format!("climate_change_{}", now.climate))
         }
         _ => None,
     }
 }
 
-fn is<T: PartialEq>(wanted: &Option<T>, found: T) -> bool {
-    wanted.as_ref().is_none_or(|wanted| *wanted == found)
+fn is<T: PartialEq>(wanted: &Option<T>, found: &T) -> bool {
+    wanted.as_ref().is_none_or(|wanted| wanted == found)
 }
 
 fn usage_word(crossing: Crossing) -> String {
@@ -356,7 +356,9 @@ fn depth(event: &Event) -> u32 {
         .map_or(0, |depth| depth as u32)
 }
 
-fn key(rule: &Rule, place: &str) -> Box<str> {
+/// Returns the effect key of a rule at a place: the same for every attempt, another for everything else.
+#[must_use]
+pub fn key(rule: &Rule, place: &str) -> Box<str> {
     let digest = Sha256::digest(format!("{}\n{}\n{place}", rule.name, rule.version));
     hex(&digest[..16])
 }
