@@ -10,6 +10,7 @@
 //! - `tail`: events out of a broker.
 //! - `registry`: what two registries lack of each other.
 //! - `log`: `verify` and `replay`, on a log without a broker.
+//! - `rituals`: rules in a file, checked and rehearsed.
 //! - `filter`: `gs1` and `glyph`, from standard input to standard output.
 //! - `http`, `lines`, `out`, `pace`: what the verbs share.
 
@@ -23,6 +24,7 @@ mod out;
 mod pace;
 mod publish;
 mod registry;
+mod rituals;
 mod serve;
 mod tail;
 
@@ -72,6 +74,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Verb::Registry(verb) => registry::run(&verb),
         Verb::Verify(args) => log::verify(&args),
         Verb::Replay(args) => log::replay(&args),
+        Verb::Rituals(verb) => rituals::run(&verb),
         Verb::Coherence(CoherenceVerb::Verify(args)) => coherence::verify(&args),
         Verb::Gs1(Gs1Verb::Encode { binary }) => filter::gs1::encode(binary),
         Verb::Gs1(Gs1Verb::Decode { lenient }) => filter::gs1::decode(lenient),

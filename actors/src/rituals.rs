@@ -181,13 +181,11 @@ impl Responder {
     /// Takes up what had begun and not ended.
     fn recover(&mut self, after: u64) -> Result<(), VaultError> {
         let pending = self.keeper.pending(self.matcher.rules())?;
-        let oldest = pending
-            .iter()
-            .filter_map(|firing| firing.offset.map(|offset| offset.seq));
-        let from = oldest.min().unwrap_or(after).min(after);
+        let oldest = pending.iter().map(|(since, _)| *since).min();
+        let from = oldest.unwrap_or(after).min(after);
         let said = say::said_since(&self.partners.tail, from);
         self.keeper.forget_orphans(&pending)?;
-        for firing in pending {
+        for (_, firing) in pending {
             if said.ended.contains(&*firing.key) {
                 self.keeper.ended(&firing.key)?;
                 continue;

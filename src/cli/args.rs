@@ -82,6 +82,18 @@ Examples:
 
 Only the difference travels, and a few sums to find it. What was uploaded may bring entries of its own along: the \
 parents and origins that it names.";
+const RITUALS_CHECK_EXAMPLES: &str = "\
+Examples:
+  glintcast rituals check config/rituals.toml
+
+Each mistake is a line FILE:LINE: REASON on standard error, and the exit code is then 1.";
+
+const RITUALS_REHEARSE_EXAMPLES: &str = "\
+Examples:
+  glintcast rituals rehearse rules.toml --data /var/lib/glintcast
+  glintcast rituals rehearse rules.toml --data /var/lib/glintcast --from 2026-01-01T06:00:00Z
+
+Says of each rule how often it would have fired and how often not and why, then the first hundred firings.";
 
 const GS1_ENCODE_EXAMPLES: &str = r#"Examples:
   echo '{"sid":1,"seq":2,"kind":"doc","payload":"{a=1}","crc":true}' | glintcast gs1 encode
@@ -156,6 +168,9 @@ pub(super) enum Verb {
     /// Look into what is remembered of sources
     #[command(subcommand)]
     Coherence(CoherenceVerb),
+    /// Check a file of ritual rules, or rehearse it over a log on disk
+    #[command(subcommand, disable_help_subcommand = true)]
+    Rituals(RitualsVerb),
     /// Turn JSON lines into GS1 frames and back, from standard input to standard output
     #[command(subcommand, disable_help_subcommand = true)]
     Gs1(Gs1Verb),
@@ -184,6 +199,39 @@ pub(super) struct RegistryArgs {
     /// The other side: a broker, or a file with one URL per line, made if it is not there
     #[arg(long, value_name = "URL|FILE", default_value = "http://127.0.0.1:5056")]
     pub(super) with: String,
+/// What to do with ritual rules.
+#[derive(Debug, Subcommand)]
+pub(super) enum RitualsVerb {
+    /// Say everything that is wrong with a file of rules, or list them
+    #[command(after_help = RITUALS_CHECK_EXAMPLES)]
+    Check {
+        /// File of rules
+        #[arg(value_name = "RULES")]
+        rules: PathBuf,
+    },
+    /// Say what rules would have done over a recorded log, without doing it
+    #[command(after_help = RITUALS_REHEARSE_EXAMPLES)]
+    Rehearse(RehearseArgs),
+}
+
+/// Arguments of `rituals rehearse`.
+#[derive(Debug, Args)]
+pub(super) struct RehearseArgs {
+    /// File of rules
+    #[arg(value_name = "RULES")]
+    pub(super) rules: PathBuf,
+    /// Data directory of a broker; it may be running
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: PathBuf,
+    /// Where to begin: earliest, after a cursor, or at an instant [default: earliest]
+    #[arg(long, value_name = "PLACE")]
+    pub(super) from: Option<String>,
+    /// Where to end: with a cursor, or before an instant [default: the end]
+    #[arg(long, value_name = "PLACE")]
+    pub(super) to: Option<String>,
+    /// How many rituals may follow from each other, as rituals.chain_max
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    pub(super) chain_max: u32,
 }
 
 /// What to do with GS1 frames.

@@ -11,6 +11,7 @@
 //! - `ws`: WebSockets.
 //! - `sigils`: the sigil registry.
 //! - `gs1`: GS1 frames out of either.
+//! - `rituals`: rules and runs.
 //! - `fixtures`: recorded glints, when there are any.
 
 #![allow(
@@ -34,6 +35,7 @@ pub mod gs1;
 pub mod http;
 pub mod ndjson;
 pub mod sigils;
+pub mod rituals;
 pub mod sse;
 pub mod ws;
 

@@ -77,7 +77,12 @@ impl Keeper {
         let cursor = write_saved(place, saved);
         let pending: Vec<(String, String)> = firings
             .iter()
-            .map(|firing| (format!("{PENDING}{}", firing.key), write_firing(firing)))
+            .map(|firing| {
+                (
+                    format!("{PENDING}{}", firing.key),
+                    write_firing(firing, place.seq),
+                )
+            })
             .collect();
         let mut changes = vec![(CURSOR, Some(cursor.as_bytes()))];
         changes.extend(
@@ -92,20 +97,20 @@ impl Keeper {
         self.vault.put(&[(&format!("{PENDING}{key}"), None)])
     }
 
-    /// What has not ended, oldest first. Runs of rules that are no more, or are others now, are left out.
-    pub(super) fn pending(&self, rules: &Rules) -> Result<Vec<Firing>, VaultError> {
-        let mut firings: Vec<Firing> = Vec::new();
+    /// What has not ended, oldest first, each with a place before all that it says. Runs of rules that are no more, or are others now, are left out.
+    pub(super) fn pending(&self, rules: &Rules) -> Result<Vec<(u64, Firing)>, VaultError> {
+        let mut firings: Vec<(u64, Firing)> = Vec::new();
         for (_, bytes) in self.all()? {
             let text = String::from_utf8_lossy(&bytes);
             firings.extend(read_firing(&text, rules));
         }
-        firings.sort_by_key(|firing| firing.stamp);
+        firings.sort_by_key(|(_, firing)| firing.stamp);
         Ok(firings)
     }
 
     /// Forgets what has not ended and can no longer be run.
-    pub(super) fn forget_orphans(&self, known: &[Firing]) -> Result<(), VaultError> {
-        let known: HashSet<&str> = known.iter().map(|firing| &*firing.key).collect();
+    pub(super) fn forget_orphans(&self, known: &[(u64, Firing)]) -> Result<(), VaultError> {
+        let known: HashSet<&str> = known.iter().map(|(_, firing)| &*firing.key).collect();
         for (key, _) in self.all()? {
             if !known.contains(key.strip_prefix(PENDING).unwrap_or_default()) {
                 tracing::warn!(%key, "a run of a rule that is no more, or another now, is given up");
@@ -194,9 +199,10 @@ fn read_saved(value: &Value<'_>) -> Saved {
     }
 }
 
-fn write_firing(firing: &Firing) -> String {
+fn write_firing(firing: &Firing, since: u64) -> String {
     let mut out = String::new();
     object(&mut out, |object| {
+        object.count("since", since);
         object
             .text("rule", &firing.rule.name)
             .text("version", &firing.rule.version);
@@ -225,7 +231,7 @@ fn write_firing(firing: &Firing) -> String {
     out
 }
 
-fn read_firing(text: &str, rules: &Rules) -> Option<Firing> {
+fn read_firing(text: &str, rules: &Rules) -> Option<(u64, Firing)> {
     let value = json::parse(text).ok()?;
     let word = |key: &str| value.get(key).and_then(Value::as_str);
     let (name, version) = (word("rule")?, word("version")?);
@@ -233,7 +239,8 @@ fn read_firing(text: &str, rules: &Rules) -> Option<Firing> {
         .rules
         .iter()
         .find(|rule| *rule.name == *name && *rule.version == *version)?;
-    Some(Firing {
+    let since = u64::try_from(whole(&value, "since")?).ok()?;
+    let firing = Firing {
         rule: rule.clone(),
         key: word("key")?.into(),
         trigger: word("trigger")?.into(),
@@ -247,7 +254,8 @@ fn read_firing(text: &str, rules: &Rules) -> Option<Firing> {
             phase: word("phase").map(Into::into),
             text: word("text")?.into(),
         },
-    })
+    };
+    Some((since, firing))
 }
 
 fn whole(value: &Value<'_>, key: &str) -> Option<i64> {

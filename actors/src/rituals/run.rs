@@ -22,6 +22,8 @@ const COMMIT_TRIES: u32 = 20;
 const COMMIT_WAIT: Duration = Duration::from_millis(250);
 /// Events of an archive that are read at once.
 const PAGE: usize = 1024;
+/// Longest text of the environment: the system takes 128 KiB.
+const MAX_CONTEXT_BYTES: usize = 64 << 10;
 /// Most bytes of an archive.
 const MAX_ARCHIVE_BYTES: usize = 256 << 20;
 
@@ -254,6 +256,13 @@ impl Tools {
 fn environment(firing: &Firing) -> Vec<(&'static str, String)> {
     let mut context = String::new();
     object(&mut context, |context| say::context(context, firing));
+    if context.len() > MAX_CONTEXT_BYTES {
+        // A longer one would keep the command from starting.
+        context.clear();
+        object(&mut context, |context| {
+            context.text("trigger", &firing.trigger).flag("cut", true);
+        });
+    }
     vec![
         ("SPIRAL_PHASE", firing.state.phase.as_str().to_owned()),
         ("SPIRAL_CLIMATE", firing.state.climate.as_str().to_owned()),
