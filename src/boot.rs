@@ -5,8 +5,8 @@ pub mod coherence;
 mod files;
 pub mod ground;
 pub mod log;
-mod sigils;
 mod rituals;
+mod sigils;
 mod signals;
 
 use std::fs::File;

@@ -199,6 +199,8 @@ pub(super) struct RegistryArgs {
     /// The other side: a broker, or a file with one URL per line, made if it is not there
     #[arg(long, value_name = "URL|FILE", default_value = "http://127.0.0.1:5056")]
     pub(super) with: String,
+}
+
 /// What to do with ritual rules.
 #[derive(Debug, Subcommand)]
 pub(super) enum RitualsVerb {

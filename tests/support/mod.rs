@@ -11,7 +11,6 @@
 //! - `ws`: WebSockets.
 //! - `sigils`: the sigil registry.
 //! - `gs1`: GS1 frames out of either.
-//! - `rituals`: rules and runs.
 //! - `fixtures`: recorded glints, when there are any.
 
 #![allow(
@@ -35,7 +34,6 @@ pub mod gs1;
 pub mod http;
 pub mod ndjson;
 pub mod sigils;
-pub mod rituals;
 pub mod sse;
 pub mod ws;
 

@@ -163,7 +163,7 @@ pub enum Name {
 
 impl Name {
     /// All names. The place of each is part of the format of the log: new ones come last.
-    pub const ALL: [Name; 26] = [
+    pub const ALL: [Name; 28] = [
         Name::GlintEmission,
         Name::PhaseUpdate,
         Name::ClimateUpdate,
