@@ -6,6 +6,7 @@ pub mod coherence;
 mod files;
 pub mod ground;
 pub mod log;
+mod rituals;
 mod sigils;
 mod signals;
 mod sinks;
@@ -24,7 +25,7 @@ use actors::emitter::{Emitter, Shares, Window};
 use actors::hub::Hub;
 use actors::mail::{Bound, Post};
 use actors::metrics::Metrics;
-use actors::phase::{self, PhaseKeeper, StateCell};
+use actors::phase::{self, Capacity, PhaseKeeper, StateCell};
 use actors::scribe::{self, Durability};
 use actors::shard;
 use actors::sigils::restore::RestoreFault;
@@ -36,7 +37,7 @@ use ledger::LedgerError;
 
 use self::ground::Ground;
 use self::signals::Signals;
-use crate::config::{HandOff, Settings};
+use crate::config::{HandOff, Settings, UsageSource};
 use crate::edge::coherence::Window as CoherenceWindow;
 use crate::edge::desk::{Desk, Limits};
 use crate::edge::server;
@@ -90,7 +91,7 @@ fn runtime() -> tokio::runtime::Runtime {
 
 async fn serve(settings: &Settings, listener: TcpListener) -> anyhow::Result<u8> {
     let warden = Warden::default();
-    let (desk, _lock) = cast(settings, &warden)?;
+    let (desk, _lock) = cast(settings, &warden).await?;
     let desk = Arc::new(desk);
     let address = listener.local_addr()?;
     let mut signals = Signals::listen().context("cannot listen for signals")?;
@@ -116,6 +117,7 @@ async fn serve(settings: &Settings, listener: TcpListener) -> anyhow::Result<u8>
             return Ok(EXIT_INTERNAL);
         }
         () = signals.next() => {}
+        () = rituals::reload_on_hangup(settings, &desk) => {}
         ended = running => {
             ended.context("the server's task")??;
             anyhow::bail!("the server ended by itself");
@@ -130,7 +132,7 @@ async fn serve(settings: &Settings, listener: TcpListener) -> anyhow::Result<u8>
 }
 
 /// Starts the offices, in the order in which they need each other.
-fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<File>)> {
+async fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<File>)> {
     let clock = Clock::system();
     let now = clock.now();
     let registry = telemetry::registry()?;
@@ -184,9 +186,10 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
         dir: settings.data.dir.clone(),
         study: ground::study(),
     };
-    let state = phase(settings, &ground, now)?;
+    let (state, keeper) = phase(settings, &ground, now)?;
     let office = coherence::start(settings, &ground, &ready, now)?;
     let sigils = sigils::open(settings, &ground)?;
+    let rituals = rituals::start(settings, &ground, &keeper).await?;
 
     let tripwire = warden.tripwire("hub");
     let hub = Hub::new(clock.clone(), emitter.clone(), metrics.clone(), tripwire);
@@ -210,6 +213,8 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
         sigils,
         emitter,
         hub,
+        phase: keeper,
+        rituals,
         tail,
         counts,
         state,
@@ -228,7 +233,11 @@ fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<Fi
 }
 
 /// Starts the breath.
-fn phase(settings: &Settings, ground: &Ground, now: Stamp) -> anyhow::Result<StateCell> {
+fn phase(
+    settings: &Settings,
+    ground: &Ground,
+    now: Stamp,
+) -> anyhow::Result<(StateCell, Post<PhaseKeeper>)> {
     let keeper = PhaseKeeper::new(
         breath_settings(settings, now)?,
         ground.clock.clone(),
@@ -237,9 +246,20 @@ fn phase(settings: &Settings, ground: &Ground, now: Stamp) -> anyhow::Result<Sta
         ground.metrics.clone(),
         ground.warden.tripwire("phase"),
     );
+    let keeper = keeper.measuring(capacity(settings));
     let state = keeper.cell();
-    keeper.start();
-    Ok(state)
+    let keeper = Post::new(keeper.start(), "phase", HOUSE_MAIL, &ground.metrics);
+    Ok((state, keeper))
+}
+
+fn capacity(settings: &Settings) -> Capacity {
+    let full = settings.usage.capacity as f64;
+    match settings.usage.source {
+        UsageSource::Set => Capacity::Unmeasured,
+        UsageSource::Glints => Capacity::Glints(full),
+        UsageSource::Ledger => Capacity::Ledger(full),
+        UsageSource::Subscribers => Capacity::Subscribers(full),
+    }
 }
 
 /// History that ends with the process: each process is an epoch, the second of its start.

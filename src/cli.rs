@@ -13,6 +13,7 @@
 //! - `log`: `verify` and `replay`, on a log without a broker.
 //! - `traces`: checking signed traces again, from the log alone.
 //! - `export`: signed traces that are kept, out of a store or a broker.
+//! - `rituals`: rules in a file, checked and rehearsed.
 //! - `filter`: `gs1` and `glyph`, from standard input to standard output.
 //! - `http`, `lines`, `out`, `pace`: what the verbs share.
 
@@ -28,6 +29,7 @@ mod out;
 mod pace;
 mod publish;
 mod registry;
+mod rituals;
 mod serve;
 mod tail;
 mod traces;
@@ -79,6 +81,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Verb::Verify(args) if args.traces => traces::verify(&args.dir),
         Verb::Verify(args) => log::verify(&args),
         Verb::Replay(args) => log::replay(&args),
+        Verb::Rituals(verb) => rituals::run(&verb),
         Verb::Coherence(CoherenceVerb::Verify(args)) => coherence::verify(&args),
         Verb::Keys(verb) => keys::run(&verb),
         Verb::Traces(verb) => export::run(&verb),

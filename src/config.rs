@@ -13,6 +13,7 @@
 //! - `admin`: settings of administration, and secrets.
 //! - `registry`: settings of the registry.
 //! - `sinks`: settings of where traces are kept.
+//! - `rituals`: settings of rituals, and of usage.
 //! - `instant`: instants and distances from UTC.
 //! - `problem`: what is said about a setting that cannot stand.
 
@@ -23,6 +24,7 @@ mod instant;
 mod layers;
 mod problem;
 mod registry;
+mod rituals;
 mod rules;
 mod settings;
 mod sinks;
@@ -36,6 +38,7 @@ pub use admin::{AdminSettings, Secret};
 pub use coherence::{CoherenceSettings, Period};
 pub use problem::{Layer, Problem, Problems};
 pub use registry::RegistrySettings;
+pub use rituals::{RitualSettings, UsageSettings, UsageSource};
 pub use settings::{
     BreathSettings, Damaged, DataSettings, DrainSettings, EdgeSettings, HandOff, LaneSettings,
     LogDurability, LogFormat, LogSettings, PublishSettings, Settings, TailSettings,

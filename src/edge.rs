@@ -10,6 +10,8 @@
 //! - [`transport`]: how a stream gets the socket of its connection for itself.
 //! - [`sigils`]: the registry of sealed URLs.
 //! - [`history`]: the past in pages.
+//! - [`rituals`]: rules, runs and rehearsals.
+//! - [`steer`]: the state, set by hand.
 //! - [`state`]: the addresses that existing dashboards poll.
 //! - [`traces`]: signed traces that are kept, and how sinks are doing.
 //! - [`health`]: what operators look at.
@@ -34,11 +36,13 @@ pub mod intake;
 pub mod negotiate;
 pub mod page;
 pub mod problem;
+pub mod rituals;
 pub mod routes;
 pub mod server;
 pub mod sigils;
 pub mod socket;
 pub mod state;
+pub mod steer;
 pub mod streams;
 pub mod traces;
 pub mod transport;

@@ -20,6 +20,7 @@ pub mod cli;
 pub mod config;
 pub mod drain;
 pub mod edge;
+pub mod hands;
 pub mod keyfile;
 pub mod store;
 pub mod telemetry;

@@ -14,6 +14,7 @@
 //! - [`accord`]: signed traces, each kept once, and the keys that sign them.
 //! - [`phase`]: the breath.
 //! - [`coherence`]: which sources keep time, and what the gate does about it.
+//! - [`rituals`]: does what rules say, once.
 //! - [`shard`]: one per HTTP worker: lanes, streams, keepalives.
 //! - [`sigils`]: the registry of sealed URLs, its only writer.
 //! - [`hub`]: which workers there are, who is connected, and how they are let go.
@@ -28,6 +29,7 @@ pub mod mail;
 pub mod metrics;
 pub mod phase;
 pub mod puller;
+pub mod rituals;
 pub mod scribe;
 pub mod shard;
 pub mod sigils;

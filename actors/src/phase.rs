@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::prelude::*;
+use glint::phase::Moment;
 use glint::{Breath, Climate, Name, Phase, Stamp, State, Zone};
 use tokio::time::Instant;
 use wire::payload;
@@ -74,8 +75,38 @@ impl StateCell {
 pub struct Set {
     /// The climate from now on.
     pub climate: Option<Climate>,
-    /// The usage from now on, as a share of the capacity; clamped to `[0, 1]`, NaN is ignored.
+    /// The usage from now on, as a share of the capacity; clamped to `[0, 1]`, NaN is ignored. It holds where usage is
+    /// measured, too, until it is measured anew by [`Steer::Measure`].
     pub usage: Option<f64>,
+}
+
+/// Steers by hand. What changed is announced at once, however little it is.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub enum Steer {
+    /// The climate from now on.
+    Climate(Climate),
+    /// The usage from now on, as for [`Set`].
+    Usage(f64),
+    /// Usage is measured again, where the settings say so.
+    Measure,
+    /// A phase for a while, whatever the breath says; its progress is the share of that time.
+    Phase(Phase, Duration),
+    /// The breath says the phase again.
+    Breathe,
+}
+
+/// What usage is a share of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Capacity {
+    /// Nothing is measured: usage is what was set.
+    Unmeasured,
+    /// So many glints a second, taken over one tick.
+    Glints(f64),
+    /// So many bytes of the log.
+    Ledger(f64),
+    /// So many open streams.
+    Subscribers(f64),
 }
 
 /// Reports a caesura or a drift that somebody else noticed.
@@ -99,6 +130,13 @@ pub struct PhaseKeeper {
     metrics: Metrics,
     climate: Climate,
     usage: f64,
+    capacity: Capacity,
+    /// Usage that was set by hand stays, though it could be measured.
+    usage_held: bool,
+    /// Glints counted at the last tick, and when that was.
+    counted: Option<(u64, Instant)>,
+    /// A phase that was set by hand: since when and until when.
+    held: Option<(Phase, Instant, Instant)>,
     announced: Announced,
     /// The last glint that a tick knew of.
     last_glint: Option<Stamp>,
@@ -148,6 +186,10 @@ impl PhaseKeeper {
         PhaseKeeper {
             climate: Climate::Clear,
             usage: 0.0,
+            capacity: Capacity::Unmeasured,
+            usage_held: false,
+            counted: None,
+            held: None,
             announced: Announced::default(),
             last_glint: tail.last_glint(),
             quiet_since: clock.instant(),
@@ -162,6 +204,13 @@ impl PhaseKeeper {
             due,
             _tripwire: tripwire,
         }
+    }
+
+    /// Has usage measured.
+    #[must_use]
+    pub fn measuring(mut self, capacity: Capacity) -> PhaseKeeper {
+        self.capacity = capacity;
+        self
     }
 
     /// Returns the cell in which this office shows the state.
@@ -184,7 +233,21 @@ impl PhaseKeeper {
 
     fn tick(&mut self) {
         let now = self.clock.now();
-        let moment = self.settings.breath.at(now);
+        self.measure();
+        let state = self.look(now);
+        self.tell(&state, now, self.settings.usage_step);
+        if let Some(message) = self.caesura() {
+            self.notice(Name::CaesuraDetected, &message, &state, now);
+        }
+        if let Some(message) = self.drift(now) {
+            self.notice(Name::DriftDetected, &message, &state, now);
+        }
+        self.announce(Name::Heartbeat, &state, now);
+    }
+
+    /// Looks at the breath and shows the state.
+    fn look(&mut self, now: Stamp) -> State {
+        let moment = self.moment(now);
         let state = State {
             phase: moment.phase,
             progress: moment.progress,
@@ -197,24 +260,53 @@ impl PhaseKeeper {
             ticking: true,
         });
         self.metrics.usage.set(self.usage);
-        self.metrics.phase.set(
-            Phase::ALL
-                .iter()
-                .position(|phase| *phase == state.phase)
-                .unwrap_or(0) as i64,
-        );
-        for name in self.announced.changes(&state, self.settings.usage_step) {
-            if self.announce(name, &state, now) {
-                self.announced.note(name, &state);
+        let number = Phase::ALL.iter().position(|phase| *phase == state.phase);
+        self.metrics.phase.set(number.unwrap_or(0) as i64);
+        state
+    }
+
+    /// What the breath says, or a hand that holds it.
+    fn moment(&mut self, now: Stamp) -> Moment {
+        let instant = self.clock.instant();
+        if let Some((phase, since, until)) = self.held {
+            if instant < until {
+                let (passed, whole) = (instant - since, until - since);
+                let progress = passed.as_secs_f64() / whole.as_secs_f64();
+                return Moment { phase, progress };
+            }
+            self.held = None;
+        }
+        self.settings.breath.at(now)
+    }
+
+    /// Announces what listeners have not been told.
+    fn tell(&mut self, state: &State, now: Stamp, usage_step: f64) {
+        for name in self.announced.changes(state, usage_step) {
+            if self.announce(name, state, now) {
+                self.announced.note(name, state);
             }
         }
-        if let Some(message) = self.caesura() {
-            self.notice(Name::CaesuraDetected, &message, &state, now);
+    }
+
+    fn measure(&mut self) {
+        let instant = self.clock.instant();
+        let glints = self.metrics.glints.get();
+        let before = self.counted.replace((glints, instant));
+        let share = match self.capacity {
+            Capacity::Unmeasured => return,
+            Capacity::Glints(full) => {
+                let Some((counted, at)) = before else {
+                    return;
+                };
+                let seconds = instant.duration_since(at).as_secs_f64().max(1e-3);
+                glints.saturating_sub(counted) as f64 / seconds / full
+            }
+            Capacity::Ledger(full) => self.metrics.ledger_bytes.get() as f64 / full,
+            Capacity::Subscribers(full) => self.metrics.open_streams() as f64 / full,
+        };
+        if !self.usage_held {
+            self.usage = share.clamp(0.0, 1.0);
         }
-        if let Some(message) = self.drift(now) {
-            self.notice(Name::DriftDetected, &message, &state, now);
-        }
-        self.announce(Name::Heartbeat, &state, now);
     }
 
     /// Says once per silence that it has become long. A silence is as long as the steady clock says: wall time jumps.
@@ -322,7 +414,31 @@ impl Handler<Letter<Set>> for PhaseKeeper {
         self.climate = climate.unwrap_or(self.climate);
         if let Some(usage) = usage.filter(|usage| !usage.is_nan()) {
             self.usage = usage.clamp(0.0, 1.0);
+            self.usage_held = true;
         }
+    }
+}
+
+impl Handler<Letter<Steer>> for PhaseKeeper {
+    type Result = ();
+
+    fn handle(&mut self, letter: Letter<Steer>, _: &mut Self::Context) {
+        let instant = self.clock.instant();
+        match letter.message {
+            Steer::Climate(climate) => self.climate = climate,
+            Steer::Usage(usage) if usage.is_nan() => {}
+            Steer::Usage(usage) => {
+                self.usage = usage.clamp(0.0, 1.0);
+                self.usage_held = true;
+            }
+            Steer::Measure => self.usage_held = false,
+            Steer::Phase(phase, time) => self.held = Some((phase, instant, instant + time)),
+            Steer::Breathe => self.held = None,
+        }
+        let now = self.clock.now();
+        let state = self.look(now);
+        // By hand, every change is meant; less than the four digits that are sent is none.
+        self.tell(&state, now, 5e-5);
     }
 }
 

@@ -93,6 +93,18 @@ Examples:
 
 Only the difference travels, and a few sums to find it. What was uploaded may bring entries of its own along: the \
 parents and origins that it names.";
+const RITUALS_CHECK_EXAMPLES: &str = "\
+Examples:
+  glintcast rituals check config/rituals.toml
+
+Each mistake is a line FILE:LINE: REASON on standard error, and the exit code is then 1.";
+
+const RITUALS_REHEARSE_EXAMPLES: &str = "\
+Examples:
+  glintcast rituals rehearse rules.toml --data /var/lib/glintcast
+  glintcast rituals rehearse rules.toml --data /var/lib/glintcast --from 2026-01-01T06:00:00Z
+
+Says of each rule how often it would have fired and how often not and why, then the first hundred firings.";
 
 const TRACES_EXAMPLES: &str = "\
 Examples:
@@ -182,6 +194,9 @@ pub(super) enum Verb {
     /// Export the signed traces that are kept, or check their signatures again
     #[command(subcommand, disable_help_subcommand = true)]
     Traces(TracesVerb),
+    /// Check a file of ritual rules, or rehearse it over a log on disk
+    #[command(subcommand, disable_help_subcommand = true)]
+    Rituals(RitualsVerb),
     /// Turn JSON lines into GS1 frames and back, from standard input to standard output
     #[command(subcommand, disable_help_subcommand = true)]
     Gs1(Gs1Verb),
@@ -266,6 +281,41 @@ pub(super) struct VerifyTracesArgs {
     /// Data directory of a broker that does not run
     #[arg(value_name = "DIR")]
     pub(super) dir: PathBuf,
+}
+
+/// What to do with ritual rules.
+#[derive(Debug, Subcommand)]
+pub(super) enum RitualsVerb {
+    /// Say everything that is wrong with a file of rules, or list them
+    #[command(after_help = RITUALS_CHECK_EXAMPLES)]
+    Check {
+        /// File of rules
+        #[arg(value_name = "RULES")]
+        rules: PathBuf,
+    },
+    /// Say what rules would have done over a recorded log, without doing it
+    #[command(after_help = RITUALS_REHEARSE_EXAMPLES)]
+    Rehearse(RehearseArgs),
+}
+
+/// Arguments of `rituals rehearse`.
+#[derive(Debug, Args)]
+pub(super) struct RehearseArgs {
+    /// File of rules
+    #[arg(value_name = "RULES")]
+    pub(super) rules: PathBuf,
+    /// Data directory of a broker; it may be running
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: PathBuf,
+    /// Where to begin: earliest, after a cursor, or at an instant [default: earliest]
+    #[arg(long, value_name = "PLACE")]
+    pub(super) from: Option<String>,
+    /// Where to end: with a cursor, or before an instant [default: the end]
+    #[arg(long, value_name = "PLACE")]
+    pub(super) to: Option<String>,
+    /// How many rituals may follow from each other, as rituals.chain_max
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    pub(super) chain_max: u32,
 }
 
 /// What to do with GS1 frames.

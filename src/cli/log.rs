@@ -79,7 +79,8 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8> {
     Ok(EXIT_OK)
 }
 
-fn begin(text: &str, archive: &Archive) -> Result<u64> {
+/// The place after which `--from` begins.
+pub(super) fn begin(text: &str, archive: &Archive) -> Result<u64> {
     place(
         text,
         archive,
@@ -87,7 +88,8 @@ fn begin(text: &str, archive: &Archive) -> Result<u64> {
     )
 }
 
-fn end(text: &str, archive: &Archive) -> Result<u64> {
+/// The place with which `--to` ends.
+pub(super) fn end(text: &str, archive: &Archive) -> Result<u64> {
     place(
         text,
         archive,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 
 /// Keys whose values are never shown.
-pub(super) const SECRETS: &[&str] = &["admin.token", "postgres.password"];
+pub(super) const SECRETS: &[&str] = &["admin.token", "postgres.password", "rituals.webhook_secret"];
 /// What is shown instead.
 pub(super) const HIDDEN: &str = "\"(hidden)\"";
 

@@ -133,6 +133,20 @@ const RULES: &[(&str, Rule)] = &[
     ("postgres.batch_traces", Rule::Whole(1, 10_000)),
     ("postgres.timeout_seconds", Rule::Whole(1, 3600)),
     ("postgres.retry_max_ms", Rule::Whole(100, 3_600_000)),
+    (
+        "usage.source",
+        Rule::Word(&["set", "glints", "ledger", "subscribers"]),
+    ),
+    ("usage.capacity", Rule::Whole(1, 1_099_511_627_776_000)),
+    ("rituals.enabled", Rule::Any),
+    ("rituals.file", Rule::Any),
+    ("rituals.commands_dir", Rule::Any),
+    ("rituals.workdir", Rule::Any),
+    ("rituals.webhook_secret", Rule::Text(token)),
+    ("rituals.webhook_private", Rule::Any),
+    ("rituals.jobs_max", Rule::Whole(1, 256)),
+    ("rituals.output_bytes", Rule::Whole(256, 1_048_576)),
+    ("rituals.chain_max", Rule::Whole(1, 16)),
 ];
 
 /// Pairs of keys of which the first may not be larger than the second, and why.

@@ -13,6 +13,7 @@ use super::admin::AdminSettings;
 use super::coherence::CoherenceSettings;
 use super::instant;
 use super::registry::RegistrySettings;
+use super::rituals::{RitualSettings, UsageSettings};
 use super::sinks::{PostgresSettings, TracesSettings};
 
 /// All settings. What each key means is said in `config/default.toml`.
@@ -47,6 +48,10 @@ pub struct Settings {
     pub traces: TracesSettings,
     /// The database that gets every trace.
     pub postgres: PostgresSettings,
+    /// How usage is measured.
+    pub usage: UsageSettings,
+    /// What the broker does by itself.
+    pub rituals: RitualSettings,
 }
 
 /// Settings of the edge: sockets, streams and requests.
@@ -238,7 +243,9 @@ fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zone, D::Error> {
     parsed(deserializer, |text| text.parse::<Zone>())
 }
 
-fn directory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+pub(super) fn directory<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<PathBuf>, D::Error> {
     let text = String::deserialize(deserializer)?;
     Ok((!text.is_empty()).then(|| PathBuf::from(text)))
 }

@@ -17,7 +17,9 @@ use actors::emitter::{CountsHandle, Emitter, Offer, Receipt, Shares};
 use actors::hub::Hub;
 use actors::mail::Post;
 use actors::metrics::{Metrics, Stage};
-use actors::phase::StateCell;
+use actors::phase::{PhaseKeeper, StateCell};
+use actors::rituals::board::BoardHandle;
+use actors::rituals::{Responder, Throttles};
 use actors::scribe::{Durability, Scribe};
 use actors::shard::ShardHandle;
 use actors::tail::Tail;
@@ -63,6 +65,19 @@ impl Limits {
     }
 }
 
+/// Rules and runs, as the edge sees them.
+#[derive(Debug)]
+pub struct Rituals {
+    /// Who does it; nobody where rituals are off.
+    pub office: Option<Post<Responder>>,
+    /// What is shown of it.
+    pub board: BoardHandle,
+    /// Which sources wait.
+    pub throttles: Throttles,
+    /// How many rituals may follow from each other.
+    pub chain_max: u32,
+}
+
 /// What all workers share.
 #[derive(Debug)]
 pub struct Desk {
@@ -82,6 +97,10 @@ pub struct Desk {
     pub emitter: Post<Emitter>,
     /// Who is connected.
     pub hub: Post<Hub>,
+    /// Who keeps the state.
+    pub phase: Post<PhaseKeeper>,
+    /// What the broker does by itself, if it does.
+    pub rituals: Rituals,
     /// The past.
     pub tail: Tail,
     /// How many glints there were.
@@ -122,6 +141,9 @@ impl Desk {
     /// # Errors
     /// As the emitter refuses, and when it is full or late.
     pub async fn offer(&self, offer: Offer) -> Result<Receipt, Refusal> {
+        self.rituals
+            .throttles
+            .check(&offer.drafts, self.clock.now())?;
         let source = offer
             .drafts
             .first()

@@ -34,6 +34,7 @@ struct Parameters {
     module: Option<String>,
     phase: Option<String>,
     event: Option<String>,
+    filter: Option<String>,
 }
 
 /// Answers with a page: `items`, where the next begins (`next`), and whether there is more now.
@@ -64,6 +65,7 @@ async fn take(http: &HttpRequest, desk: &Desk) -> Result<String, Refusal> {
         module: parameters.module.as_deref(),
         phase: parameters.phase.as_deref(),
         event: parameters.event.as_deref(),
+        filter: parameters.filter.as_deref(),
     })?;
     let limit = limit(parameters.limit.as_deref())?;
     let from = parameters
@@ -79,7 +81,7 @@ async fn take(http: &HttpRequest, desk: &Desk) -> Result<String, Refusal> {
     let (mut seen, mut bytes, mut looked_at) = (reach.seen, 0, 0);
     let mut gap = reach.gap;
     while items.len() < limit && bytes < MAX_BYTES && looked_at < MAX_LOOKED_AT {
-        match read(desk, seen, reach.until).await? {
+        match read(desk, seen, reach.until, STRIDE).await? {
             History::Events(events) => {
                 for event in events {
                     if items.len() == limit || bytes >= MAX_BYTES {
@@ -105,12 +107,18 @@ async fn take(http: &HttpRequest, desk: &Desk) -> Result<String, Refusal> {
     Ok(answer(desk, &items, seen, reach.until, gap))
 }
 
-async fn read(desk: &Desk, after: u64, until: u64) -> Result<History, Refusal> {
-    let page = desk.tail.history(after, until, STRIDE);
+/// Reads some of history, from memory or from disk.
+pub(super) async fn read(
+    desk: &Desk,
+    after: u64,
+    until: u64,
+    stride: usize,
+) -> Result<History, Refusal> {
+    let page = desk.tail.history(after, until, stride);
     let (History::Archived, Some(archive)) = (&page, desk.tail.archive()) else {
         return Ok(page);
     };
-    let page = archive.page(after, until, STRIDE).await;
+    let page = archive.page(after, until, stride).await;
     page.map_err(|err| unreadable(&err))
 }
 

@@ -34,6 +34,7 @@ struct Parameters {
     module: Option<String>,
     phase: Option<String>,
     event: Option<String>,
+    filter: Option<String>,
     dialect: Option<String>,
     framing: Option<String>,
     limit: Option<String>,
@@ -67,6 +68,7 @@ pub fn request(http: &HttpRequest) -> Result<Request, Refusal> {
         module: parameters.module.as_deref(),
         phase: parameters.phase.as_deref(),
         event: parameters.event.as_deref(),
+        filter: parameters.filter.as_deref(),
     })?;
     Ok(Request {
         view,

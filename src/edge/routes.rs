@@ -5,19 +5,21 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
-use super::{accord, coherence, glints, health, history, page, sigils, state, streams, traces};
+use super::{
+    accord, coherence, glints, health, history, page, rituals, sigils, state, steer, streams,
+    traces,
+};
 
 /// An address that is read: its path and what answers.
 type Read = (&'static str, fn() -> Route);
 
 /// Addresses that answer GET, and HEAD without the body.
-const READS: [Read; 14] = [
+const READS: [Read; 18] = [
     ("/", || web::route().to(page::index)),
     ("/assets/{name}", || web::route().to(page::asset)),
     ("/stream", || web::route().to(streams::open)),
     ("/stream/status", || web::route().to(state::status)),
     ("/stream/test", || web::route().to(state::test)),
-    ("/state", || web::route().to(state::spiral)),
     ("/api/spiral/state", || web::route().to(state::spiral)),
     ("/api/breath/state", || web::route().to(state::breath)),
     ("/api/glint/lineage", || web::route().to(state::lineage)),
@@ -27,6 +29,13 @@ const READS: [Read; 14] = [
     }),
     ("/healthz", || web::route().to(health::alive)),
     ("/readyz", || web::route().to(health::ready)),
+    ("/rituals", || web::route().to(rituals::list)),
+    ("/rituals/runs", || web::route().to(rituals::runs)),
+    ("/api/ritual/alerts", || web::route().to(rituals::alerts)),
+    ("/api/ritual/stats", || web::route().to(rituals::stats)),
+    ("/api/dashboard/overview", || {
+        web::route().to(rituals::overview)
+    }),
     ("/version", || web::route().to(health::version)),
 ];
 
@@ -37,6 +46,8 @@ pub fn configure(config: &mut ServiceConfig) {
     }
     sigils::configure(config);
     traces::configure(config);
+    steer::configure(config);
+    rituals::configure(config);
     let metrics = web::get().to(health::metrics);
     config.service(resource("/metrics", "GET, OPTIONS").route(metrics));
     config

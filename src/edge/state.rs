@@ -111,7 +111,7 @@ pub async fn breath(worker: Worker) -> HttpResponse {
     json_answer(breath_text(worker.desk()))
 }
 
-fn breath_text(desk: &Desk) -> String {
+pub(super) fn breath_text(desk: &Desk) -> String {
     let seen = desk.state.read();
     let mut answer = String::new();
     object(&mut answer, |object| {
@@ -129,7 +129,7 @@ pub async fn stats(worker: Worker) -> HttpResponse {
     json_answer(stats_text(worker.desk()))
 }
 
-fn stats_text(desk: &Desk) -> String {
+pub(super) fn stats_text(desk: &Desk) -> String {
     let Counts {
         total,
         by_phase,
@@ -257,15 +257,7 @@ fn dashboard_head() -> HttpResponseBuilder {
 }
 
 fn dashboard_round(desk: &Desk) -> String {
-    // There are no rituals yet, and none is made up.
-    let mut rituals = String::new();
-    object(&mut rituals, |object| {
-        object
-            .count("total_triggered", 0)
-            .count("active_rituals", 0)
-            .count("completed_today", 0);
-        object.number("success_rate", 0.0);
-    });
+    let rituals = super::rituals::stats_text(desk);
     let timestamp = desk.clock.now().naive(desk.zone).to_string();
     let parts = [
         ("breath_state", breath_text(desk)),

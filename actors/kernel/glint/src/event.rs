@@ -159,11 +159,15 @@ pub enum Name {
     TraceCommitted,
     /// A key was enrolled or revoked.
     KeyChanged,
+    /// A ritual began.
+    RitualTriggered,
+    /// A ritual goes on, or has ended.
+    RitualStatusUpdate,
 }
 
 impl Name {
     /// All names. The place of each is part of the format of the log: new ones come last.
-    pub const ALL: [Name; 28] = [
+    pub const ALL: [Name; 30] = [
         Name::GlintEmission,
         Name::PhaseUpdate,
         Name::ClimateUpdate,
@@ -192,6 +196,8 @@ impl Name {
         Name::SealUpdate,
         Name::TraceCommitted,
         Name::KeyChanged,
+        Name::RitualTriggered,
+        Name::RitualStatusUpdate,
     ];
 
     /// Returns the word on the wire.
@@ -226,6 +232,8 @@ impl Name {
             Name::SealUpdate => "seal_update",
             Name::TraceCommitted => "trace_committed",
             Name::KeyChanged => "key_changed",
+            Name::RitualTriggered => "ritual_triggered",
+            Name::RitualStatusUpdate => "ritual_status_update",
         }
     }
 
@@ -253,6 +261,7 @@ impl Name {
             Name::SealUpdate => Topic::Seals,
             Name::TraceCommitted => Topic::Traces,
             Name::KeyChanged => Topic::House,
+            Name::RitualTriggered | Name::RitualStatusUpdate => Topic::Rituals,
             _ => Topic::State,
         }
     }

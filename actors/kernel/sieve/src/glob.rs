@@ -26,6 +26,12 @@ impl Glob {
         }
     }
 
+    /// Returns the one text that fits, if the pattern has no wildcard; in lower case where cases are alike.
+    #[must_use]
+    pub fn literal(&self) -> Option<&str> {
+        (!self.pattern.contains(['*', '?'])).then_some(&self.pattern)
+    }
+
     /// Tells whether the whole of `text` fits. Takes at most pattern length × text length steps.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {

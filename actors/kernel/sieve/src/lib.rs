@@ -1,17 +1,20 @@
 //! Compiled views: which events a subscriber asked for.
 //!
 //! A [`View`] is parsed once per distinct request, compared by value so that equal requests share one, and evaluated
-//! once per event and view. It is *not* a query language: patterns only, no arithmetic, bounded cost.
+//! once per event and view, at a bounded cost.
 //!
 //! Layout:
-//! - [`View`]: topics, modules, phases, event names.
+//! - [`View`]: topics, modules, phases, event names, an expression.
+//! - [`filter`]: expressions in CEL.
 //! - [`Glob`]: `*` and `?` over text.
 
+pub mod filter;
 mod glob;
 
 use glint::event::{Event, Name, Topic};
 use glint::refusal::Refusal;
 
+pub use filter::Filter;
 pub use glob::Glob;
 
 /// Most patterns in one parameter.
@@ -31,6 +34,8 @@ pub struct Ask<'a> {
     pub phase: Option<&'a str>,
     /// Event names.
     pub event: Option<&'a str>,
+    /// An expression, see [`filter`].
+    pub filter: Option<&'a str>,
 }
 
 /// A compiled view. Every condition that was given must hold; an event without the attribute does not match.
@@ -40,6 +45,7 @@ pub struct View {
     modules: Vec<Glob>,
     phases: Vec<Glob>,
     names: Vec<Name>,
+    filter: Option<Filter>,
 }
 
 impl View {
@@ -53,6 +59,7 @@ impl View {
             modules: globs(ask.module, "module", Glob::new)?,
             phases: globs(ask.phase, "phase", Glob::ignoring_case)?,
             names: names(ask.event)?,
+            filter: filter(ask.filter)?,
         })
     }
 
@@ -64,13 +71,17 @@ impl View {
             modules: Vec::new(),
             phases: Vec::new(),
             names: Vec::new(),
+            filter: None,
         }
     }
 
     /// Tells whether the view is made of whole topics, with no condition within them.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.modules.is_empty() && self.phases.is_empty() && self.names.is_empty()
+        self.modules.is_empty()
+            && self.phases.is_empty()
+            && self.names.is_empty()
+            && self.filter.is_none()
     }
 
     /// Returns the topics of which something may match.
@@ -87,7 +98,24 @@ impl View {
             && (self.names.is_empty() || self.names.contains(&event.name))
             && any(&self.modules, event.source.as_deref())
             && any(&self.phases, event.phase.as_deref())
+            && self.passes(event)
     }
+
+    fn passes(&self, event: &Event) -> bool {
+        let Some(filter) = &self.filter else {
+            return true;
+        };
+        filter.matches(&filter::Facts::new(event, None))
+    }
+}
+
+/// Nothing but white space asks for nothing, as an empty parameter does.
+fn filter(text: Option<&str>) -> Result<Option<Filter>, Refusal> {
+    let text = text.unwrap_or_default().trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Filter::compile(text, filter::Scope::Stream).map(Some)
 }
 
 fn any(globs: &[Glob], text: Option<&str>) -> bool {
@@ -256,6 +284,24 @@ mod tests {
         });
         assert!(named.matches(&event(Name::PhaseUpdate, None, None)));
         assert!(!named.matches(&glint(None, None)));
+    }
+
+    #[test]
+    fn an_expression_narrows_a_view() {
+        let narrow = view(Ask {
+            topics: Some("glints"),
+            filter: Some(r#" glint.source.startsWith("spiral.") "#),
+            ..Ask::default()
+        });
+        assert!(!narrow.is_whole());
+        let glint = |source| event(Name::GlintEmission, Some(source), None);
+        assert!(narrow.matches(&glint("spiral.linter")));
+        assert!(!narrow.matches(&glint("agent.seven")));
+        let empty = view(Ask {
+            filter: Some(" "),
+            ..Ask::default()
+        });
+        assert_eq!(empty, View::everything());
     }
 
     #[test]

@@ -204,7 +204,13 @@ impl<'e> Rendering<'e> {
     }
 
     fn frame(&self, place: Place) -> Frame<'_> {
+        // How something goes is for people to look at; everything else is a document.
+        let kind = match self.event.name {
+            Name::RitualStatusUpdate => gs1::Kind::Ui,
+            _ => gs1::Kind::Doc,
+        };
         Frame {
+            kind,
             sid: place.sid,
             seq: place.seq,
             payload: self.glyph().as_bytes(),
