@@ -269,3 +269,77 @@ fn pop<'b>(blob: &mut &'b [u8]) -> Option<Option<&'b str>> {
     *blob = rest;
     Some(Some(std::str::from_utf8(text).ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use registry::{Quota, read_document};
+
+    use super::*;
+    use crate::vault::MemoryVault;
+
+    const PLACE: Place = Place {
+        after: 7,
+        batch: 3,
+        announced: None,
+        mode: Mode::Compatible,
+    };
+
+    fn grown(registry: &mut Registry, number: usize) -> Vec<Arc<Entry>> {
+        // {"pulse":10}
+        let document = format!("[\"https://h/s/{number}?p=eyJwdWxzZSI6MTB9\"]");
+        let hits = read_document(document.as_bytes(), &Base::default()).unwrap();
+        let delta = registry.merge(hits, &Quota::NONE).unwrap();
+        registry.apply(&delta);
+        delta.inserted
+    }
+
+    fn kept() -> (SharedVault, Registry) {
+        let vault: SharedVault = Arc::new(MemoryVault::default());
+        let (mut keep, restored) = Keep::open(vault.clone(), &Base::default()).unwrap();
+        let mut registry = restored.registry;
+        for number in 0..3 {
+            keep.note(grown(&mut registry, number));
+            keep.save(PLACE, &registry.snapshot(), number == 1).unwrap();
+        }
+        (vault, registry)
+    }
+
+    #[test]
+    fn what_was_saved_bit_by_bit_and_anew_comes_back() {
+        let (vault, registry) = kept();
+        let (_, restored) = Keep::open(vault, &Base::default()).unwrap();
+        assert_eq!((restored.after, restored.batch), (7, 3));
+        assert_eq!(
+            restored.registry.snapshot().seal(),
+            registry.snapshot().seal()
+        );
+    }
+
+    #[test]
+    fn a_state_that_does_not_add_up_is_refused() {
+        let (vault, _) = kept();
+        let found = vault.scan(BLOBS, "", 9).unwrap();
+        for (key, blob) in &found {
+            let mut damaged = blob.clone();
+            let at = damaged.iter().position(|byte| *byte == b's').unwrap();
+            for (at, byte) in [(at, b't'), (0, 0xFF)] {
+                damaged.copy_from_slice(blob);
+                damaged[at] = byte;
+                vault.put(&[(key, Some(&damaged))]).unwrap();
+                assert!(
+                    Keep::open(vault.clone(), &Base::default()).is_err(),
+                    "{key} at {at}"
+                );
+            }
+            vault.put(&[(key, None)]).unwrap();
+            assert!(
+                Keep::open(vault.clone(), &Base::default()).is_err(),
+                "{key} is missing"
+            );
+            vault.put(&[(key, Some(blob))]).unwrap();
+        }
+        vault.put(&[(HEAD, Some(b"{}"))]).unwrap();
+        let err = Keep::open(vault, &Base::default()).err();
+        assert!(matches!(err, Some(RestoreFault::Head)));
+    }
+}
