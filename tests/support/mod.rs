@@ -14,6 +14,7 @@
 //! - `traces`: signed traces.
 //! - `signed`: signed traces.
 //! - `postgres`: a database of a test's own.
+//! - `rituals`: rules and runs.
 //! - `fixtures`: recorded glints, when there are any.
 
 #![allow(
@@ -37,6 +38,7 @@ pub mod gs1;
 pub mod http;
 pub mod ndjson;
 pub mod postgres;
+pub mod rituals;
 pub mod sigils;
 pub mod signed;
 pub mod sse;
