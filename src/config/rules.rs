@@ -318,10 +318,11 @@ mod tests {
             let Rule::Whole(min, max) = rule else {
                 continue;
             };
-            let name = key.split_once('.').unwrap().1;
-            let (before, _) = crate::config::MANUAL
-                .split_once(&format!("\n{name} = "))
+            let (section, name) = key.split_once('.').unwrap();
+            let (_, section) = crate::config::MANUAL
+                .split_once(&format!("\n[{section}]\n"))
                 .unwrap();
+            let (before, _) = section.split_once(&format!("\n{name} = ")).unwrap();
             let comment = before.rsplit("\n\n").next().unwrap().replace("\n# ", " ");
             assert!(
                 comment.contains(&format!("{min} to {max}")),

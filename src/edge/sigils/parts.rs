@@ -49,7 +49,7 @@ pub(super) fn files<'b>(body: &'b [u8], boundary: &str) -> Result<Vec<File<'b>>,
     loop {
         // After a delimiter: two dashes end the body, a line break begins a part, less is the end of what came.
         let Some(part) = rest.strip_prefix(b"\r\n") else {
-            let ended = rest.starts_with(b"--") || rest.len() < 2;
+            let ended = rest.starts_with(b"--") || b"\r\n".starts_with(rest) || rest == b"-";
             return if ended {
                 Ok(files)
             } else {
