@@ -21,12 +21,12 @@ use std::time::Duration;
 use actix::Actor as _;
 use actix_web::rt::System;
 use actors::clock::Clock;
-use actors::emitter::{Emitter, Shares, Window};
+use actors::emitter::{CountsHandle, Emitter, Shares, Window};
 use actors::hub::Hub;
 use actors::mail::{Bound, Post};
 use actors::metrics::Metrics;
 use actors::phase::{self, Capacity, PhaseKeeper, StateCell};
-use actors::scribe::{self, Durability};
+use actors::scribe::{self, Durability, Scribe};
 use actors::shard;
 use actors::sigils::restore::RestoreFault;
 use actors::tail::{self, Tail};
@@ -131,10 +131,20 @@ async fn serve(settings: &Settings, listener: TcpListener) -> anyhow::Result<u8>
     Ok(0)
 }
 
-/// Starts the offices, in the order in which they need each other.
-async fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<File>)> {
-    let clock = Clock::system();
-    let now = clock.now();
+/// What all other offices come after: the emitter, and what it works with.
+struct Footing {
+    ground: Ground,
+    counts: CountsHandle,
+    scribe: Option<Scribe>,
+    durability: Durability,
+    /// What coherence has ready before its office is there: the emitter asks its gate.
+    ready: coherence::Ready,
+    /// Held for as long as the process uses the data directory.
+    lock: Option<File>,
+}
+
+/// Opens the log and the vault, and starts the emitter.
+fn footing(settings: &Settings, warden: &Warden, clock: Clock) -> anyhow::Result<Footing> {
     let registry = telemetry::registry()?;
     let metrics = Metrics::register(&registry)?;
     let lock = settings.data.dir.as_deref().map(log::lock).transpose()?;
@@ -145,9 +155,8 @@ async fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Opt
     };
     let tail = match &kept {
         Some(kept) => kept.tail.clone(),
-        None => tail_in_memory(settings, now, &metrics),
+        None => tail_in_memory(settings, clock.now(), &metrics),
     };
-
     let window = Window {
         keys: settings.publish.idempotency_keys,
         seconds: u32::try_from(settings.publish.idempotency_seconds).unwrap_or(u32::MAX),
@@ -173,63 +182,80 @@ async fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Opt
         count: settings.publish.queue_offers,
         bytes: settings.publish.queue_bytes,
     };
-    let emitter = Post::new(emitter.start(), "emitter", bound, &metrics);
-
     let ground = Ground {
-        clock: clock.clone(),
-        tail: tail.clone(),
-        emitter: emitter.clone(),
-        metrics: metrics.clone(),
-        registry: registry.clone(),
+        emitter: Post::new(emitter.start(), "emitter", bound, &metrics),
+        clock,
+        tail,
+        metrics,
+        registry,
         warden: warden.clone(),
         vault,
         dir: settings.data.dir.clone(),
         study: ground::study(),
     };
+    Ok(Footing {
+        ground,
+        counts,
+        scribe,
+        durability,
+        ready,
+        lock,
+    })
+}
+
+/// Starts the offices, in the order in which they need each other.
+async fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Option<File>)> {
+    let clock = Clock::system();
+    let now = clock.now();
+    let footing = footing(settings, warden, clock)?;
+    let ground = footing.ground;
     let (state, keeper) = phase(settings, &ground, now)?;
-    let office = coherence::start(settings, &ground, &ready, now)?;
+    let office = coherence::start(settings, &ground, &footing.ready, now)?;
     let sigils = sigils::open(settings, &ground)?;
     let rituals = rituals::start(settings, &ground, &keeper).await?;
-
-    let tripwire = warden.tripwire("hub");
-    let hub = Hub::new(clock.clone(), emitter.clone(), metrics.clone(), tripwire);
-    let hub = Post::new(hub.start(), "hub", HOUSE_MAIL, &metrics);
+    let hub = Hub::new(
+        ground.clock.clone(),
+        ground.emitter.clone(),
+        ground.metrics.clone(),
+        warden.tripwire("hub"),
+    );
+    let hub = Post::new(hub.start(), "hub", HOUSE_MAIL, &ground.metrics);
     let sinks = sinks::start(settings, &ground)?;
-    let (accept_seconds, admit_seconds) = Desk::stages(&metrics);
     let accord = accord::start(settings, &ground)?;
+    let (accept_seconds, admit_seconds) = Desk::stages(&ground.metrics);
     let desk = Desk {
         accord,
         limits: limits(settings),
         admin: settings.admin.clone(),
-        durability,
-        scribe,
+        durability: footing.durability,
+        scribe: footing.scribe,
         shares: Shares::new(
             settings.publish.queue_offers,
-            clock.clone(),
-            metrics.over_share(),
+            ground.clock.clone(),
+            ground.metrics.over_share(),
         ),
         zone: settings.breath.zone,
         draining: AtomicBool::new(false),
         sigils,
-        emitter,
+        emitter: ground.emitter,
         hub,
         phase: keeper,
         rituals,
-        tail,
-        counts,
+        tail: ground.tail,
+        counts: footing.counts,
         state,
         coherence: CoherenceWindow {
             office,
-            gate: ready.gate,
+            gate: footing.ready.gate,
         },
-        clock,
-        metrics,
-        registry,
+        clock: ground.clock,
+        metrics: ground.metrics,
+        registry: ground.registry,
         sinks,
         accept_seconds,
         admit_seconds,
     };
-    Ok((desk, lock))
+    Ok((desk, footing.lock))
 }
 
 /// Starts the breath.
