@@ -5,6 +5,7 @@
 //! - [`server`]: listens, and makes the application of each worker.
 //! - [`routes`]: the table of addresses.
 //! - [`glints`], [`batch`], [`cloud`]: glints in.
+//! - [`provenance`]: whose word a glint is.
 //! - [`accord`]: signed traces in, and the keys that sign them.
 //! - [`streams`], [`negotiate`], [`body`], [`socket`], [`frames`]: streams out, and what WebSocket clients say.
 //! - [`transport`]: how a stream gets the socket of its connection for itself.
@@ -36,6 +37,7 @@ pub mod intake;
 pub mod negotiate;
 pub mod page;
 pub mod problem;
+pub mod provenance;
 pub mod rituals;
 pub mod routes;
 pub mod server;

@@ -7,6 +7,7 @@ use glint::{Draft, Refusal, RefusalKind, draft};
 use super::cloud;
 use super::desk::Worker;
 use super::intake::{is_json, media_type};
+use super::provenance::{self, Make};
 
 /// The glints of a body.
 pub struct Batch {
@@ -64,11 +65,9 @@ fn value<'b>(body: &'b [u8], worker: &Worker) -> Result<Value<'b>, Refusal> {
     draft::read_json(body, worker.desk().limits.batch_bytes)
 }
 
-type Make = fn(Value<'_>, uuid::Uuid) -> Result<Draft, Refusal>;
-
 /// Makes a draft that keeps to the size of one glint.
 fn checked(value: Value<'_>, worker: &Worker, make: Make) -> Result<Draft, Refusal> {
-    let draft = make(value, worker.fresh_id())?;
+    let draft = provenance::draft(value, worker, make)?;
     worker.desk().limits.check(draft)
 }
 

@@ -23,9 +23,11 @@ use actors::rituals::{Responder, Throttles};
 use actors::scribe::{Durability, Scribe};
 use actors::shard::ShardHandle;
 use actors::tail::Tail;
-use glint::{Draft, Refusal, RefusalKind, Zone};
+use glint::{Draft, Refusal, RefusalKind, Zone, draft};
 use prometheus::{Histogram, Registry};
 use uuid::{ContextV7, Timestamp, Uuid};
+
+use super::provenance;
 
 use super::coherence::Window;
 
@@ -221,10 +223,11 @@ impl Worker {
     /// Reads one glint.
     ///
     /// # Errors
-    /// As [`Draft::read`] and [`Limits::check`].
+    /// As [`provenance::draft`] and [`Limits::check`].
     pub fn draft(&self, body: &[u8]) -> Result<Draft, Refusal> {
         let limits = &self.desk().limits;
-        limits.check(Draft::read(body, limits.glint_bytes, self.fresh_id())?)
+        let value = draft::read_json(body, limits.glint_bytes)?;
+        limits.check(provenance::draft(value, self, Draft::from_value)?)
     }
 }
 

@@ -11,6 +11,7 @@ use super::batch::{self, Batch};
 use super::desk::{Desk, Worker};
 use super::intake;
 use super::problem::{self, compatible, problem};
+use super::provenance;
 
 /// Refusals that a problem document lists one by one.
 const LISTED_REFUSALS: usize = 100;
@@ -47,7 +48,7 @@ async fn take_legacy(
     let posted_id = value
         .at(&["data", "glint", "id"])
         .map_or_else(|| "null".to_owned(), Value::to_ascii);
-    let draft = Draft::from_value(value, worker.fresh_id())?;
+    let draft = provenance::draft(value, worker, Draft::from_value)?;
     let draft = desk.limits.check(draft)?;
     let source = draft.source.clone();
     let receipt = desk

@@ -31,6 +31,7 @@ use super::desk::Worker;
 use super::frames::{Broken, Frames, Message};
 use super::negotiate;
 use super::problem::problem;
+use super::provenance;
 use super::transport::Berth;
 
 /// WebSocket close codes (RFC 6455, section 7.4.1).
@@ -334,7 +335,8 @@ impl Peer {
     /// Offers a glint, and tells the client what became of it.
     async fn publish(&self, glint: Result<json::Value<'_>, Refusal>) {
         let limits = &self.worker.desk().limits;
-        let draft = glint.and_then(|glint| Draft::from_value(glint, self.worker.fresh_id()));
+        let draft =
+            glint.and_then(|glint| provenance::draft(glint, &self.worker, Draft::from_value));
         let draft = draft.and_then(|draft| limits.check(draft));
         let receipt = match draft {
             Ok(draft) => {
