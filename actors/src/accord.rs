@@ -329,6 +329,8 @@ impl Accord {
             self.index.place(kept, item.offset.seq);
             self.counters.rows.inc_by(kept.rows.into());
         }
+        // Before the answer: nobody is to read "all is saved" of a trace that is acknowledged and not yet saved.
+        self.show();
         let mut outcomes = Vec::with_capacity(traces.len());
         for (kept, verdict) in traces {
             let outcome = self.outcome(kept, *verdict)?;
