@@ -145,18 +145,13 @@ fn a_climate_envelope_can_be_drawn() {
 
 /// One of each, as a stream.
 fn day(form: Form) -> Vec<u8> {
-    let mut events: Vec<_> = [
-        (Name::PhaseUpdate, PHASE),
-        (Name::ClimateUpdate, CLIMATE),
-        (Name::UsageUpdate, USAGE),
-        (Name::Heartbeat, HEARTBEAT),
-        (Name::CaesuraDetected, PHASE),
-        (Name::DriftDetected, PHASE),
-        (Name::TestEvent, PHASE),
-    ]
-    .map(|(name, payload)| own(name, payload))
-    .into();
-    events.push(glint(r#"{"say":"data: twice?\ndata: no"}"#));
+    let events = Name::ALL.map(|name| match name {
+        Name::GlintEmission => glint(r#"{"say":"data: twice?\ndata: no"}"#),
+        Name::ClimateUpdate => own(name, CLIMATE),
+        Name::UsageUpdate => own(name, USAGE),
+        Name::Heartbeat => own(name, HEARTBEAT),
+        _ => own(name, PHASE),
+    });
     events.iter().flat_map(|event| push(event, form)).collect()
 }
 
