@@ -5,7 +5,7 @@
 //!
 //! Layout:
 //! - [`rule`]: a rule, its trigger, its actions.
-//! - [`read`]: rules from TOML, with every problem at once.
+//! - [`mod@read`]: rules from TOML, with every problem at once.
 //! - [`matcher`]: which rules an event fires, and which it does not, and why.
 //! - [`template`]: texts with values filled in.
 //! - [`rehearse`]: a matcher over recorded events.
