@@ -249,6 +249,9 @@ impl Seat {
         max_bytes: usize,
     ) -> Poll<Option<Vec<u8>>> {
         let mut core = self.line.core.borrow_mut();
+        if !core.holds(self.line.id, self.line.serial) {
+            return Poll::Ready(None);
+        }
         let poll = core.read(self.line.id, cx.waker(), max_bytes);
         let wanted = std::mem::take(&mut core.wanted);
         drop(core);
@@ -267,8 +270,9 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if !self.is_handed_over {
-            self.line.core.borrow_mut().detach(self.line.id);
+        let mut core = self.line.core.borrow_mut();
+        if !self.is_handed_over && core.holds(self.line.id, self.line.serial) {
+            core.detach(self.line.id);
         }
     }
 }
@@ -288,6 +292,12 @@ impl Line {
     pub fn say(&self, control: &Control<'_>) {
         self.core.borrow_mut().say(self.id, self.serial, control);
         pump::start(&self.core);
+    }
+
+    /// Tells whether the stream has ended, or is about to: nothing that is said on it is of use any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.core.borrow().is_over(self.id, self.serial)
     }
 
     /// Ends the stream after a farewell with this reason and WebSocket close code.

@@ -90,7 +90,7 @@ async fn listen(mut payload: Payload, mut listener: Listener) {
         if let Some(business) = listener.hear(&bytes) {
             business.await;
         }
-        if listener.peer.is_over.get() {
+        if listener.peer.is_over.get() || listener.peer.line.is_over() {
             return;
         }
     }

@@ -231,6 +231,17 @@ impl Core {
         );
     }
 
+    /// Tells whether a slot is there and still that of the stream with this serial number.
+    pub(super) fn holds(&self, id: usize, serial: u64) -> bool {
+        self.slots.get(id).is_some_and(|slot| slot.serial == serial)
+    }
+
+    /// Tells whether a stream has ended.
+    pub(super) fn is_over(&self, id: usize, serial: u64) -> bool {
+        let slot = self.slots.get(id).filter(|slot| slot.serial == serial);
+        slot.is_none_or(|slot| slot.ended)
+    }
+
     /// Ends a slot that its connection has let go, and returns what is left of it.
     pub(super) fn detach(&mut self, id: usize) -> Slot {
         self.leave_lane(id);
@@ -427,7 +438,7 @@ impl Slot {
         age.saturating_sub(self.written_at)
     }
 
-    /// Tells whether its socket has taken nothing for longer than `limit`; for a farewell it has less time.
+    /// Tells whether its client has taken nothing for longer than `limit`; for a farewell it has less time.
     pub(super) fn is_stalled(&self, age: Duration, limit: Duration) -> bool {
         let limit = match self.ended {
             true => limit.min(FAREWELL_PATIENCE),
@@ -437,7 +448,8 @@ impl Slot {
             Outlet::Socket(socket) => socket
                 .full_since
                 .is_some_and(|since| age.saturating_sub(since) > limit),
-            Outlet::Body(_) => false,
+            // While it lasts, the connection is not ours to judge: only a farewell is not waited for without end.
+            Outlet::Body(_) => self.ended && self.silence(age) > limit,
         }
     }
 
