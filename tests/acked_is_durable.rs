@@ -435,8 +435,9 @@ fn damage_is_refused_and_put_aside_only_when_that_is_asked_for() {
     let cursors = filled(&dir, 30);
     let file = dir.newest_segment();
     let mut bytes = fs::read(&file).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x40;
+    // Behind the last record the file is filled with zeros.
+    let middle = bytes.windows(5).position(|text| text == b"\"g15\"");
+    bytes[middle.unwrap() + 1] ^= 0x40;
     fs::write(&file, &bytes).unwrap();
     for _ in 0..2 {
         let (code, said) = refusal(&dir.0);
@@ -484,11 +485,17 @@ fn a_torn_end_costs_what_is_torn_and_nothing_else() {
     for torn in [1, 7, 60] {
         let dir = Dir::new(&format!("torn-{torn}"));
         let cursors = filled(&dir, 20);
-        let file = OpenOptions::new()
-            .write(true)
-            .open(dir.newest_segment())
+        let path = dir.newest_segment();
+        let last = b"19}";
+        let bytes = fs::read(&path).unwrap();
+        let begin = bytes.windows(last.len()).position(|text| text == last);
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        file.set_len((begin.unwrap() + last.len() - torn) as u64)
             .unwrap();
-        file.set_len(file.metadata().unwrap().len() - torn).unwrap();
+        if torn == 7 {
+            // Only the beginning came to where zeros were.
+            file.set_len(bytes.len() as u64).unwrap();
+        }
         drop(file);
         let broker = dir.broker(&[]);
         assert!(broker.log().contains("torn"), "{}", broker.log());

@@ -43,6 +43,8 @@ pub const OFFICE: &str = "ledger";
 const GROUP: (usize, usize) = (256, 1 << 20);
 /// How often segments that are over a limit are looked for.
 const RETAIN_EVERY: Duration = Duration::from_secs(10);
+/// Quiet after which the log is given a witness: from then on damage to the last group is not taken for a torn write.
+const WITNESS_AFTER: Duration = Duration::from_secs(1);
 
 /// How safely an event is kept when it is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -222,9 +224,13 @@ struct Hand {
 
 impl Hand {
     fn work(mut self, jobs: &Outlet) {
-        let mut group = Vec::new();
-        while jobs.take(&mut group, GROUP, RETAIN_EVERY) {
+        let (mut group, mut patience) = (Vec::new(), WITNESS_AFTER);
+        while jobs.take(&mut group, GROUP, patience) {
             let (answered, began) = (group.len(), self.desk.clock.instant());
+            patience = match answered {
+                0 => RETAIN_EVERY,
+                _ => WITNESS_AFTER,
+            };
             if let Err(err) = self.keep(&mut group) {
                 tracing::error!(%err, "the log failed; the process ends without acknowledging more");
                 self.fault.write(err.to_string());
@@ -241,10 +247,16 @@ impl Hand {
             let took = self.desk.clock.instant().duration_since(began);
             self.gather.wait(jobs, answered, took, &self.desk.clock);
         }
+        if let Err(err) = self.desk.writer.witness(self.desk.clock.now().0) {
+            tracing::warn!(%err, "the log was not given a last witness");
+        }
     }
 
     /// Has a group kept, seen and answered, in this order, and empties it.
     fn keep(&mut self, group: &mut Vec<Job>) -> Result<(), LedgerError> {
+        if group.is_empty() {
+            self.desk.writer.witness(self.desk.clock.now().0)?;
+        }
         self.write(group)?;
         let count = group.iter().map(|job| job.events.len()).sum();
         let mut events = Vec::with_capacity(count);

@@ -19,6 +19,8 @@ use crate::config::{Damaged, DataSettings, LogDurability, Settings};
 
 /// The folder of the log within the data directory.
 pub const LOG: &str = "log";
+/// Zeros written ahead in a log that is synced: some milliseconds once in a few thousand events.
+const FILL_BYTES: u64 = 1 << 20;
 
 /// A log that is open, and what it left in memory.
 pub struct Kept {
@@ -132,5 +134,9 @@ fn options(data: &DataSettings) -> Options {
             Damaged::Quarantine => OnDamage::Quarantine,
         },
         max_epoch: Offset::MAX_EPOCH,
+        fill_bytes: match data.durability {
+            LogDurability::Fsync => FILL_BYTES,
+            LogDurability::Os => 0,
+        },
     }
 }

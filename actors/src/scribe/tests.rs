@@ -216,6 +216,36 @@ async fn what_was_acknowledged_is_on_the_disk_when_the_machine_stops() {
 }
 
 #[tokio::test]
+async fn damage_to_the_last_group_of_a_broker_that_was_stopped_is_not_taken_for_a_torn_end() {
+    let Office {
+        disk,
+        scribe,
+        reader,
+        tail,
+        ..
+    } = {
+        let office = office();
+        let wait = office.submit(office.glints(1..=3)).unwrap();
+        assert!(answer(wait).await);
+        office
+    };
+    let before = reader.bytes();
+    drop(scribe);
+    while reader.bytes() == before {
+        tokio::task::yield_now().await;
+    }
+    drop(tail);
+    let name = "00000000000000000001.log";
+    let mut bytes = disk.read(name);
+    // The last byte of the last record: behind it is the witness, of 64 bytes.
+    let last = bytes.len() - 64 - 1;
+    bytes[last] ^= 1;
+    disk.put(name, bytes);
+    let opened = Writer::open(Arc::new(disk), Options::default(), NOW);
+    assert_eq!(opened.err().expect("refused").code(), "ledger_damaged");
+}
+
+#[tokio::test]
 async fn numbers_of_topics_go_on_where_a_saved_place_says_so() {
     let office = office();
     let wait = office.submit(office.glints(1..=3)).unwrap();

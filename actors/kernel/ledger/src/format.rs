@@ -65,9 +65,9 @@ pub struct SegmentHeader {
 pub struct GroupHeader {
     /// Bytes of the body.
     pub body_len: u32,
-    /// Records in it.
+    /// Records in it; a *witness* has none.
     pub count: u32,
-    /// The first of them.
+    /// The first of them; of a witness, the next one.
     pub first_seq: u64,
     /// When it was written.
     pub stamp: i64,
@@ -135,7 +135,8 @@ impl GroupHeader {
             stamp: u64_at(bytes, 20).cast_signed(),
             chain: chain_at(bytes, 28),
         };
-        if header.body_len as usize > MAX_BODY || header.count == 0 {
+        let is_empty = header.body_len == 0;
+        if header.body_len as usize > MAX_BODY || (header.count == 0) != is_empty {
             return Err("the group header makes no sense");
         }
         Ok(header)

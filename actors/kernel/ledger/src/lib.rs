@@ -42,6 +42,13 @@
 //! | 24 | topic |
 //! | 25.. | payload |
 //!
+//! A group without records is a *witness*: all before it was on disk when it was written. A bad group at the very end may
+//! be one that was being written when the machine stopped; a bad group before a witness is damage. The writer puts one
+//! down when it has nothing else to do ([`Writer::witness`]).
+//!
+//! Zeros may follow the last group of the open segment: room that is filled ahead ([`Options::fill_bytes`]), as a sync
+//! of bytes that replace others need not record a new length as well.
+//!
 //! A closed segment has an index beside it (`.idx`), which can be made again from the segment.
 //!
 //! # Layout

@@ -12,7 +12,8 @@ pub struct Recovery {
     pub segments: usize,
     /// The last record; 0 if there is none.
     pub last_seq: u64,
-    /// Bytes of a group that was being written when the process or the machine stopped, and that nobody was told of.
+    /// Bytes of a group that was being written when the process or the machine stopped, and that nobody was told of. Damage
+    /// to the last group looks the same until a witness follows it ([`Writer::witness`](crate::Writer::witness)).
     pub torn_bytes: u64,
     /// Why they are not good.
     pub torn_reason: Option<&'static str>,
@@ -20,6 +21,8 @@ pub struct Recovery {
     pub quarantined: Vec<String>,
     /// Segments whose index was made again.
     pub reindexed: usize,
+    /// Whether the last group is a witness.
+    pub(crate) is_witnessed: bool,
 }
 
 /// The segments of a log in order.
@@ -136,13 +139,14 @@ fn look(
         file.truncate(at)
             .map_err(LedgerError::disk("truncation", &name))?;
         file.sync().map_err(LedgerError::disk("sync", &name))?;
-        found.recovery.torn_bytes = len - at;
+        found.recovery.torn_bytes = scan.len - at;
         found.recovery.torn_reason = Some(what);
     }
     if let Some(from) = scan.last_group.filter(|_| is_last) {
         segment::rewrite(&file, from, scan.index.bytes)
             .map_err(LedgerError::disk("sync", &name))?;
     }
+    found.recovery.is_witnessed = scan.is_witnessed;
     if !is_last {
         segment::store_index(disk, &scan.index);
         found.recovery.reindexed += 1;

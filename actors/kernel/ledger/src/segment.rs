@@ -219,7 +219,9 @@ pub struct Scan {
     pub fault: Option<(u64, &'static str)>,
     /// Where the last good group begins.
     pub last_group: Option<u64>,
-    /// Bytes of the file.
+    /// Whether it has no records, so that all before it is known to have been on disk.
+    pub is_witnessed: bool,
+    /// Bytes of the file up to the zeros at its end.
     pub len: u64,
 }
 
@@ -235,15 +237,18 @@ pub fn scan(file: &Arc<dyn DiskFile>, name: &str) -> Result<Scan, LedgerError> {
     let header = SegmentHeader::decode(&head[..read]).map_err(|what| damaged(name, 0, what, 0))?;
     let mut index = Index::empty(&header);
     let mut buffer: Vec<u8> = Vec::new();
-    let (mut fault, mut last_group) = (None, None);
-    while index.bytes < len {
+    let (mut fault, mut last_group, mut is_witnessed) = (None, None, false);
+    let mut end = len;
+    while index.bytes < end {
         match read_group(file, &mut buffer, &index, len).map_err(disk("reading"))? {
             Ok((group, latest)) => {
                 last_group = Some(index.bytes);
+                is_witnessed = group.count == 0;
                 index.note(&group, latest);
             }
             Err(what) => {
-                fault = Some((index.bytes, what));
+                end = end_of_bytes(file, index.bytes, len).map_err(disk("reading"))?;
+                fault = (index.bytes < end).then_some((index.bytes, what));
                 break;
             }
         }
@@ -253,8 +258,22 @@ pub fn scan(file: &Arc<dyn DiskFile>, name: &str) -> Result<Scan, LedgerError> {
         index,
         fault,
         last_group,
-        len,
+        is_witnessed,
+        len: end,
     })
+}
+
+/// Returns where the zeros at the end of a file begin, `from` or later.
+fn end_of_bytes(file: &Arc<dyn DiskFile>, from: u64, len: u64) -> std::io::Result<u64> {
+    let (mut chunk, mut at, mut end) = (vec![0; SCAN_CHUNK], from, from);
+    while at < len {
+        let read = file.read_at(&mut chunk, at)?;
+        if let Some(last) = chunk[..read].iter().rposition(|byte| *byte != 0) {
+            end = at + last as u64 + 1;
+        }
+        at += SCAN_CHUNK as u64;
+    }
+    Ok(end)
 }
 
 type Checked = Result<(GroupHeader, i64), &'static str>;

@@ -28,6 +28,19 @@ struct Bytes {
     forgotten: std::ops::Range<usize>,
 }
 
+impl Bytes {
+    /// From the first byte that a sync would change to the last that it would make another than zero.
+    fn unsynced(&self) -> std::ops::Range<usize> {
+        let synced = |at: usize| self.synced.get(at).copied();
+        let changed = |at: &usize| synced(*at) != Some(self.now[*at]);
+        let begin = (0..self.now.len()).find(changed).unwrap_or(self.now.len());
+        let end = (begin..self.now.len())
+            .rfind(|at| synced(*at).unwrap_or(0) != self.now[*at])
+            .map_or(begin, |last| last + 1);
+        begin..end
+    }
+}
+
 /// What fails, counted from now on; each fault happens once.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Faults {
@@ -45,18 +58,21 @@ impl FaultyDisk {
         self.lock().faults = faults;
     }
 
-    /// Stops the machine: what was not synced is lost, but for the first `keep` bytes of each file's unsynced end.
+    /// Stops the machine: what was not synced is lost, but for the first `keep` bytes of it in each file.
     pub fn crash(&self, keep: usize) {
         let mut state = self.lock();
         state.files = state.durable.clone();
         state.faults = Faults::default();
         for file in state.files.values() {
             let mut bytes = hold(file);
-            let torn = bytes.now.len().min(bytes.synced.len() + keep);
-            let end = bytes.synced.len().min(torn);
-            let tail = bytes.now.get(end..torn).unwrap_or_default().to_vec();
+            let begin = bytes.unsynced().start;
+            let end = (begin + keep).min(bytes.now.len());
+            let kept = bytes.now.get(begin..end).unwrap_or_default().to_vec();
             let mut after = bytes.synced.clone();
-            after.extend_from_slice(&tail);
+            if after.len() < end {
+                after.resize(end, 0);
+            }
+            after[begin..begin + kept.len()].copy_from_slice(&kept);
             bytes.now.clone_from(&after);
             bytes.forgotten = 0..0;
             bytes.synced = after;
@@ -199,7 +215,7 @@ impl DiskFile for FaultyFile {
         let mut bytes = hold(&self.bytes);
         if let Some(kind) = failed {
             // The system forgets that they are to be written: they read well and are never synced.
-            bytes.forgotten = bytes.synced.len()..bytes.now.len();
+            bytes.forgotten = bytes.unsynced();
             return Err(kind.into());
         }
         let forgotten = bytes.forgotten.clone();

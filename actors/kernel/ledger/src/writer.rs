@@ -28,10 +28,13 @@ pub struct Options {
     pub on_damage: OnDamage,
     /// Largest epoch that may be begun.
     pub max_epoch: u64,
+    /// Zeros written ahead of the groups at a time; 0 for none. Each byte of the log is written twice then, and a sync costs
+    /// less: it need not record that the file has grown.
+    pub fill_bytes: u64,
 }
 
 impl Default for Options {
-    /// Segments of 64 MiB, everything kept, damage refused.
+    /// Segments of 64 MiB, everything kept, damage refused, nothing filled ahead.
     fn default() -> Options {
         Options {
             segment_bytes: 64 << 20,
@@ -40,6 +43,7 @@ impl Default for Options {
             retain_micros: i64::MAX,
             on_damage: OnDamage::Refuse,
             max_epoch: (1 << 33) - 1,
+            fill_bytes: 0,
         }
     }
 }
@@ -96,6 +100,12 @@ pub struct Writer {
     next_seq: u64,
     /// Where the next group goes in the open segment.
     at: u64,
+    /// Up to where it is filled with zeros, if further.
+    filled: u64,
+    /// Whether the last group is a witness, or there is none.
+    is_witnessed: bool,
+    /// Whether the last commit was durable.
+    is_synced: bool,
     chain: Chain,
     /// Groups that were written and not committed.
     staged: Vec<(GroupHeader, i64)>,
@@ -158,7 +168,12 @@ impl Writer {
             .map_or(0, |segment| segment.index.first_seq - 1);
         // Never empty: a segment was begun if there was none.
         let last = open.back().cloned().ok_or(LedgerError::EmptyGroup)?;
-        let writer = Writer {
+        let name = segment::name(last.index.first_seq);
+        let filled = last.file.len();
+        let mut writer = Writer {
+            filled: filled.map_err(LedgerError::disk("reading", &name))?,
+            is_synced: true,
+            is_witnessed: recovery.is_witnessed || last.index.last_seq < last.index.first_seq,
             file: last.file,
             epoch,
             next_seq: last.index.last_seq + 1,
@@ -175,6 +190,8 @@ impl Writer {
             options,
             disk,
         };
+        // What was found good has been written again and synced.
+        writer.witness(now)?;
         Ok((writer, recovery))
     }
 
@@ -225,8 +242,43 @@ impl Writer {
         if self.at >= self.options.segment_bytes && self.staged.is_empty() {
             self.poison_on_error(|writer| writer.roll(now))?;
         }
-        self.buffer.clear();
+        let header = self.poison_on_error(|writer| writer.write(records, now))?;
+        Ok(Appended {
+            first_seq: header.first_seq,
+            last_seq: self.next_seq - 1,
+            bytes: header.total_len(),
+        })
+    }
+
+    /// Writes a group without records, unless the last one is such: whoever opens the log then knows that all before it
+    /// was on disk, and takes nothing of it for the end of a write that was torn. For when there is nothing else to do; it
+    /// is not synced itself.
+    ///
+    /// # Errors
+    /// Those of the disk, after which the writer writes no more.
+    pub fn witness(&mut self, now: i64) -> Result<(), LedgerError> {
+        if self.poisoned {
+            return Err(LedgerError::Poisoned);
+        }
+        if self.is_witnessed || !self.staged.is_empty() {
+            return Ok(());
+        }
+        if !self.is_synced {
+            let name = self.name();
+            self.poison_on_error(|writer| {
+                writer.file.sync().map_err(LedgerError::disk("sync", &name))
+            })?;
+            self.is_synced = true;
+        }
+        self.poison_on_error(|writer| writer.write(&[], now))?;
+        self.show();
+        Ok(())
+    }
+
+    /// Writes a group behind the last one.
+    fn write(&mut self, records: &[Record<'_>], now: i64) -> Result<GroupHeader, LedgerError> {
         let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
         let after = push_group(records, self.next_seq, now, &self.chain, &mut buffer);
         let written = self.file.write_at(&buffer, self.at);
         let header = GroupHeader {
@@ -237,10 +289,7 @@ impl Writer {
             chain: after,
         };
         self.buffer = buffer;
-        if let Err(source) = written {
-            self.poisoned = true;
-            return Err(LedgerError::disk("writing", &self.name())(source));
-        }
+        written.map_err(|source| LedgerError::disk("writing", &self.name())(source))?;
         let latest = records
             .iter()
             .map(|record| record.stamp)
@@ -250,12 +299,22 @@ impl Writer {
         self.at += header.total_len();
         self.chain = after;
         self.next_seq += u64::from(header.count);
-        let bytes = header.total_len();
-        Ok(Appended {
-            first_seq: header.first_seq,
-            last_seq: self.next_seq - 1,
-            bytes,
-        })
+        self.is_witnessed = records.is_empty();
+        self.fill();
+        Ok(header)
+    }
+
+    /// Fills the segment with zeros some way ahead, when the last group went beyond what was filled. The next sync has them
+    /// on disk together with the group. What cannot be filled is not: whoever writes there is told why.
+    fn fill(&mut self) {
+        if self.options.fill_bytes == 0 || self.at <= self.filled {
+            return;
+        }
+        let to = (self.at + self.options.fill_bytes).min(self.options.segment_bytes);
+        let zeros = vec![0; usize::try_from(to.saturating_sub(self.at)).unwrap_or(0)];
+        if self.file.write_at(&zeros, self.at).is_ok() {
+            self.filled = to.max(self.at);
+        }
     }
 
     /// Shows readers what was written; with `durable`, only after the disk has it.
@@ -273,13 +332,19 @@ impl Writer {
                 writer.file.sync().map_err(LedgerError::disk("sync", &name))
             })?;
         }
+        self.is_synced = durable;
+        self.show();
+        Ok(())
+    }
+
+    /// Shows readers what is staged.
+    fn show(&mut self) {
         let mut catalog = lock(&self.shared);
         if let Some(open) = catalog.segments.back_mut() {
             for (header, latest) in self.staged.drain(..) {
                 open.index.note(&header, latest);
             }
         }
-        Ok(())
     }
 
     /// Forgets whole segments that are over a limit, oldest first, and returns the last record that is gone.
@@ -321,6 +386,11 @@ impl Writer {
     /// Closes the open segment and begins the next. Nothing is staged.
     fn roll(&mut self, now: i64) -> Result<(), LedgerError> {
         let name = self.name();
+        if self.filled > self.at {
+            self.file
+                .truncate(self.at)
+                .map_err(LedgerError::disk("truncation", &name))?;
+        }
         // In a log that is not synced at each commit, a closed segment is, so that only the open one can be torn.
         self.file.sync().map_err(LedgerError::disk("sync", &name))?;
         let header = SegmentHeader {
@@ -334,6 +404,7 @@ impl Writer {
         let closed = catalog.segments.back().map(|segment| segment.index.clone());
         self.file = next.file.clone();
         self.at = SEGMENT_HEADER as u64;
+        self.filled = 0;
         catalog.segments.push_back(next);
         drop(catalog);
         if let Some(closed) = closed {

@@ -14,6 +14,7 @@ enum Step {
     Commit,
     Crash { keep: usize },
     Start,
+    Witness,
     Retain,
     Read { after: u64, count: usize },
 }
@@ -24,21 +25,20 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Commit),
         1 => (0usize..400).prop_map(|keep| Step::Crash { keep }),
         1 => Just(Step::Start),
+        1 => Just(Step::Witness),
         1 => Just(Step::Retain),
         4 => (0u64..200, 1usize..9).prop_map(|(after, count)| Step::Read { after, count }),
     ]
 }
 
-fn options() -> Options {
-    Options {
+fn start(disk: &FaultyDisk, fill_bytes: u64) -> Writer {
+    let options = Options {
         segment_bytes: 500,
         retain_records: 30,
+        fill_bytes,
         ..Options::default()
-    }
-}
-
-fn start(disk: &FaultyDisk) -> Writer {
-    Writer::open(Arc::new(disk.clone()), options(), 1_000_000)
+    };
+    Writer::open(Arc::new(disk.clone()), options, 1_000_000)
         .expect("opens")
         .0
 }
@@ -54,9 +54,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn a_log_is_a_list_that_survives(steps in prop::collection::vec(step(), 1..80)) {
+    fn a_log_is_a_list_that_survives(
+        steps in prop::collection::vec(step(), 1..80),
+        fill in prop::sample::select(vec![0, 64, 300, 4096]),
+    ) {
         let disk = FaultyDisk::default();
-        let mut writer = start(&disk);
+        let mut writer = start(&disk, fill);
         // All that was ever appended, and how much of it was committed.
         let (mut written, mut committed) = (Vec::<Vec<u8>>::new(), 0);
         for step in steps {
@@ -79,7 +82,7 @@ proptest! {
                 }
                 Step::Crash { keep } => {
                     disk.crash(keep);
-                    writer = start(&disk);
+                    writer = start(&disk, fill);
                     let left = writer.next_seq() as usize - 1;
                     prop_assert!(left >= committed, "{left} of {committed} committed records are left");
                     prop_assert!(left <= written.len());
@@ -88,10 +91,11 @@ proptest! {
                 }
                 Step::Start => {
                     writer.commit(true).expect("commits");
-                    writer = start(&disk);
+                    writer = start(&disk, fill);
                     committed = written.len();
                     prop_assert_eq!(writer.next_seq() as usize, committed + 1);
                 }
+                Step::Witness => writer.witness(0).expect("writes"),
                 Step::Retain => {
                     writer.retain(0).expect("retains");
                 }

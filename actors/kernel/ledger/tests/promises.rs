@@ -76,33 +76,45 @@ fn nobody_reads_what_was_not_committed() {
 
 #[test]
 fn what_was_committed_survives_a_crash_that_tears_the_rest_at_any_byte() {
-    let mut keep = 0;
-    loop {
-        let disk = FaultyDisk::default();
-        let (mut writer, _) = open(&disk, Options::default()).unwrap();
-        put(&mut writer, 3).unwrap();
-        put(&mut writer, 2).unwrap();
-        let before = disk.read("00000000000000000001.log").len();
-        stage(&mut writer, 2).unwrap();
-        let group = disk.read("00000000000000000001.log").len() - before;
-        disk.crash(keep);
-        let (mut writer, recovery) = open(&disk, Options::default()).unwrap();
-        let whole = keep >= group;
-        assert_eq!(
-            recovery.last_seq,
-            if whole { 7 } else { 5 },
-            "{keep} bytes kept"
-        );
-        assert_eq!(recovery.torn_bytes, if whole { 0 } else { keep as u64 });
-        assert_eq!(recovery.torn_reason.is_some(), !whole && keep > 0);
-        put(&mut writer, 1).unwrap();
-        assert_eq!(all(&writer.reader()), through(recovery.last_seq + 1));
-        assert_eq!(verify(&disk).unwrap().faults, []);
-        if whole {
-            return;
-        }
-        keep += 1;
+    for fill_bytes in [0, 40, 4096] {
+        let options = Options {
+            fill_bytes,
+            ..Options::default()
+        };
+        (0..)
+            .take_while(|keep| !survives_a_tear(options, *keep))
+            .for_each(drop);
     }
+}
+
+/// Tears the third group after so many bytes; tells whether it was whole then.
+fn survives_a_tear(options: Options, keep: usize) -> bool {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, options).unwrap();
+    put(&mut writer, 3).unwrap();
+    put(&mut writer, 2).unwrap();
+    stage(&mut writer, 2).unwrap();
+    let group = 64 + 2 * (25 + 8);
+    disk.crash(keep);
+    let (mut writer, recovery) = open(&disk, options).unwrap();
+    let whole = keep >= group;
+    let context = format!("{keep} bytes kept, {} filled", options.fill_bytes);
+    assert_eq!(recovery.last_seq, if whole { 7 } else { 5 }, "{context}");
+    // Zeros at the end of what is kept cannot be told from those that were there.
+    let torn = recovery.torn_bytes as usize;
+    assert!(
+        if whole {
+            torn == 0
+        } else {
+            torn <= keep && torn + 8 >= keep
+        },
+        "{context}: {torn}"
+    );
+    assert_eq!(recovery.torn_reason.is_some(), torn > 0, "{context}");
+    put(&mut writer, 1).unwrap();
+    assert_eq!(all(&writer.reader()), through(recovery.last_seq + 1));
+    assert_eq!(verify(&disk).unwrap().faults, []);
+    whole
 }
 
 #[test]
@@ -199,37 +211,137 @@ fn a_segment_that_was_being_begun_is_no_damage() {
 
 #[test]
 fn every_flipped_bit_is_noticed_and_nothing_is_read_that_was_not_written() {
-    let disk = FaultyDisk::default();
-    let (mut writer, _) = open(&disk, Options::default()).unwrap();
-    for _ in 0..4 {
-        put(&mut writer, 2).unwrap();
-    }
-    let name = "00000000000000000001.log";
-    let good = disk.read(name);
-    let last_group = good.len() - (64 + 2 * (25 + 8));
-    for bit in 0..good.len() * 8 {
-        let mut bytes = good.clone();
-        bytes[bit / 8] ^= 1 << (bit % 8);
+    for fill_bytes in [0, 100] {
+        let options = Options {
+            fill_bytes,
+            ..Options::default()
+        };
         let disk = FaultyDisk::default();
-        disk.put(name, bytes);
-        assert_eq!(verify(&disk).unwrap().faults.len(), 1, "bit {bit}");
-        match open(&disk, Options::default()) {
-            // At the very end damage cannot be told from a write that was torn; it is reported as such.
-            Ok((writer, recovery)) => {
-                assert!(
-                    bit / 8 >= last_group,
-                    "bit {bit} in the middle was passed over"
-                );
-                assert!(recovery.torn_bytes > 0 && recovery.torn_reason.is_some());
-                assert_eq!(all(&writer.reader()), through(6));
-            }
-            Err(err) => {
-                assert!(bit / 8 < last_group, "bit {bit}");
-                assert_eq!(err.code(), "ledger_damaged");
-                assert!(err.to_string().contains("quarantine"), "{err}");
-            }
+        let (mut writer, _) = open(&disk, options).unwrap();
+        for _ in 0..4 {
+            put(&mut writer, 2).unwrap();
+        }
+        writer.witness(NOW).unwrap();
+        let good = disk.read(SEGMENT);
+        let witness = 80 + 4 * (64 + 2 * (25 + 8));
+        assert!(good.len() >= witness + 64);
+        for bit in 0..good.len() * 8 {
+            check_flip(&good, bit, options, witness);
         }
     }
+}
+
+const SEGMENT: &str = "00000000000000000001.log";
+
+fn check_flip(good: &[u8], bit: usize, options: Options, witness: usize) {
+    let mut bytes = good.to_vec();
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    let disk = FaultyDisk::default();
+    disk.put(SEGMENT, bytes);
+    assert_eq!(verify(&disk).unwrap().faults.len(), 1, "bit {bit}");
+    match open(&disk, options) {
+        // Behind the records there is nothing that anybody was told of.
+        Ok((writer, recovery)) => {
+            assert!(bit / 8 >= witness, "bit {bit} was passed over");
+            assert!(recovery.torn_bytes > 0 && recovery.torn_reason.is_some());
+            assert_eq!(all(&writer.reader()), through(8));
+        }
+        Err(err) => {
+            assert!(bit / 8 < witness, "bit {bit}");
+            assert_eq!(err.code(), "ledger_damaged");
+            assert!(err.to_string().contains("quarantine"), "{err}");
+        }
+    }
+}
+
+#[test]
+fn a_start_vouches_for_what_it_found_good() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, Options::default()).unwrap();
+    put(&mut writer, 2).unwrap();
+    drop(writer);
+    let (writer, _) = open(&disk, Options::default()).unwrap();
+    drop(writer);
+    let (len, mut bytes) = (disk.read(SEGMENT).len(), disk.read(SEGMENT));
+    open(&disk, Options::default()).unwrap();
+    assert_eq!(disk.read(SEGMENT).len(), len, "one witness is enough");
+    bytes[80 + 64 + 30] ^= 1;
+    disk.put(SEGMENT, bytes);
+    let refused = open(&disk, Options::default()).err().expect("refused");
+    assert_eq!(refused.code(), "ledger_damaged");
+}
+
+#[test]
+fn a_log_without_syncs_is_synced_before_a_witness_says_so() {
+    let disk = FaultyDisk::default();
+    let (mut writer, _) = open(&disk, Options::default()).unwrap();
+    stage(&mut writer, 3).unwrap();
+    writer.commit(false).unwrap();
+    writer.witness(NOW).unwrap();
+    disk.crash(0);
+    let (writer, recovery) = open(&disk, Options::default()).unwrap();
+    assert_eq!((recovery.last_seq, recovery.torn_bytes), (3, 0));
+    assert_eq!(all(&writer.reader()), through(3));
+}
+
+#[test]
+fn room_is_filled_ahead_and_given_back_when_a_segment_is_closed() {
+    let disk = FaultyDisk::default();
+    let options = Options {
+        fill_bytes: 250,
+        ..small()
+    };
+    let (mut writer, _) = open(&disk, options).unwrap();
+    put(&mut writer, 1).unwrap();
+    let group = 64 + 25 + 8;
+    assert_eq!(disk.read(SEGMENT).len(), 80 + group + 250);
+    put(&mut writer, 1).unwrap();
+    put(&mut writer, 1).unwrap();
+    assert_eq!(
+        disk.read(SEGMENT).len(),
+        80 + group + 250,
+        "what fits needs no more room"
+    );
+    let reader = writer.reader();
+    assert_eq!(reader.bytes(), (80 + 3 * group) as u64);
+    for _ in 0..20 {
+        put(&mut writer, 1).unwrap();
+    }
+    let names = segment_names(&disk);
+    assert!(names.len() > 2);
+    for name in &names[..names.len() - 1] {
+        let last = disk.read(name).pop();
+        assert!(
+            last.is_some_and(|byte| byte.is_ascii_digit()),
+            "{name} ends with its last record"
+        );
+    }
+    assert_eq!(all(&reader), through(23));
+    drop(writer);
+    let (writer, recovery) = open(&disk, options).unwrap();
+    assert_eq!((recovery.torn_bytes, recovery.last_seq), (0, 23));
+    assert_eq!(all(&writer.reader()), through(23));
+    assert_eq!(verify(&disk).unwrap().faults, []);
+}
+
+#[test]
+fn a_disk_too_full_to_be_filled_ahead_still_takes_what_fits() {
+    let disk = FaultyDisk::default();
+    let options = Options {
+        fill_bytes: 1000,
+        ..Options::default()
+    };
+    let (mut writer, _) = open(&disk, options).unwrap();
+    disk.fail(Faults {
+        write: Some((1, ErrorKind::StorageFull)),
+        short: 10,
+        ..Faults::default()
+    });
+    put(&mut writer, 2).unwrap();
+    put(&mut writer, 2).unwrap();
+    disk.crash(0);
+    let (writer, _) = open(&disk, options).unwrap();
+    assert_eq!(all(&writer.reader()), through(4));
 }
 
 #[test]
@@ -300,6 +412,8 @@ fn numbers_epoch_and_chain_go_on_after_each_start() {
         assert_eq!(recovery.last_seq, start * 3);
         put(&mut writer, 2).unwrap();
         put(&mut writer, 1).unwrap();
+        // A start would put it down.
+        writer.witness(NOW).unwrap();
         (chain, epoch) = (writer.chain(), writer.epoch());
     }
     let report = verify(&disk).unwrap();
