@@ -157,24 +157,31 @@ fn footing(settings: &Settings, warden: &Warden, clock: Clock) -> anyhow::Result
         Some(kept) => kept.tail.clone(),
         None => tail_in_memory(settings, clock.now(), &metrics),
     };
-    let window = Window {
-        keys: settings.publish.idempotency_keys,
-        seconds: u32::try_from(settings.publish.idempotency_seconds).unwrap_or(u32::MAX),
+    let window = |keys, seconds| Window {
+        keys,
+        seconds: u32::try_from(seconds).unwrap_or(u32::MAX),
     };
+    let publish = &settings.publish;
     let tripwire = warden.tripwire("emitter");
     let mut emitter = Emitter::new(
         clock.clone(),
         tail.clone(),
-        window,
+        window(publish.idempotency_keys, publish.idempotency_seconds),
         metrics.clone(),
         tripwire,
     );
     let (mut scribe, mut durability) = (None, Durability::Memory);
-    if let Some(kept) = kept {
+    let mut glints = Vec::new();
+    if let Some(mut kept) = kept {
         scribe = Some(kept.scribe.clone());
         durability = kept.durability;
+        glints = std::mem::take(&mut kept.restored.glints);
         emitter = emitter.kept_by(kept.scribe, kept.bells, kept.restored);
     }
+    let emitter = emitter.remembering(
+        window(publish.repeat_glints, publish.repeat_seconds),
+        glints,
+    );
     let ready = coherence::ready(&registry)?;
     let emitter = emitter.gated_by(ready.gate.clone(), ready.metrics.gate_actions());
     let counts = emitter.counts();

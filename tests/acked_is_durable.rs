@@ -336,6 +336,20 @@ fn offer(broker: &Broker, key: &str, body: &str) -> (u16, Value<'static>) {
 }
 
 #[test]
+fn a_glint_that_comes_again_after_a_kill_has_the_place_that_it_got() {
+    let dir = Dir::new("again");
+    let broker = dir.broker(&[]);
+    let glint = r#"{"id":"a","source":"s","content":"c"}"#;
+    let first = broker.publish(glint);
+    kill(broker);
+    let broker = dir.broker(&[]);
+    assert_eq!(broker.publish(glint), first);
+    let other = broker.publish(r#"{"id":"a","source":"s","content":"d"}"#);
+    let kept = [first, other].map(|cursor| ("a".to_owned(), cursor));
+    assert_eq!(history(&broker, &kept[1].1), kept);
+}
+
+#[test]
 fn an_idempotency_key_survives_a_kill() {
     let dir = Dir::new("keys");
     let broker = dir.broker(&[]);

@@ -8,6 +8,8 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use support::ndjson::Lines;
 use support::{Broker, count_at, parse, text_at};
 
@@ -16,10 +18,16 @@ fn quiet() -> Broker {
     Broker::with(&[("breath.tick_ms", "60000")]).breathing()
 }
 
+static NTH: AtomicU64 = AtomicU64::new(0);
+
 /// Publishes `count` glints with ids from 1 on and returns their cursors.
 fn publish(broker: &Broker, count: usize) -> Vec<String> {
     (1..=count)
-        .map(|number| broker.publish(&format!(r#"{{"id":"{number}"}}"#)))
+        .map(|number| {
+            // No two are the same glint.
+            let nth = NTH.fetch_add(1, Ordering::Relaxed);
+            broker.publish(&format!(r#"{{"id":"{number}","nth":{nth}}}"#))
+        })
         .collect()
 }
 

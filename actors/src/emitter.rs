@@ -3,7 +3,7 @@
 //! For each offer of glints:
 //! 1. refuse, if the broker is draining;
 //! 2. answer with the first receipt, if the idempotency key was seen with the same content;
-//! 3. give each glint its offset, its number within the topic and its stamp;
+//! 3. give each glint its offset (without a key, one that came before, whole and with an id of its own, has one), its number within the topic and its stamp;
 //! 4. append to the tail and ring the workers;
 //! 5. answer with the receipts.
 //!
@@ -14,6 +14,7 @@ mod commit;
 mod counts;
 mod idempotency;
 mod kept;
+mod repeats;
 mod shares;
 
 use std::collections::{HashSet, VecDeque};
@@ -29,6 +30,8 @@ pub use self::counts::{Counts, CountsHandle, MAX_WORDS};
 pub use self::idempotency::{Key, Window};
 use self::idempotency::{Memory, Recall};
 use self::kept::{Kept, Placed, Way};
+pub use self::repeats::Print;
+use self::repeats::Repeats;
 pub use self::shares::{InFlight, Shares};
 use prometheus::IntCounterVec;
 
@@ -120,6 +123,7 @@ pub struct Emitter {
     /// Where events go to be kept; none keeps them in memory alone.
     scribe: Option<Scribe>,
     memory: Memory,
+    repeats: Repeats,
     recent: RecentIds,
     next_seq: u64,
     topic_seqs: [u64; Topic::ALL.len()],
@@ -144,6 +148,10 @@ impl Emitter {
             bells: Bells::default(),
             scribe: None,
             memory: Memory::new(window),
+            repeats: Repeats::new(Window {
+                keys: 0,
+                seconds: 0,
+            }),
             recent: RecentIds::default(),
             next_seq: tail.head().seq + 1,
             topic_seqs: [0; Topic::ALL.len()],
@@ -178,6 +186,17 @@ impl Emitter {
         }
         self.bells = bells;
         self.scribe = Some(scribe);
+        self
+    }
+
+    /// Has glints that come again whole, with ids of their own, get the places that they have, within `window`; those of
+    /// the life before included. Without this, each is another glint.
+    #[must_use]
+    pub fn remembering(mut self, window: Window, glints: Vec<(Print, Offset, Stamp)>) -> Emitter {
+        self.repeats = Repeats::new(window);
+        for (print, offset, stamp) in glints {
+            self.repeats.remember(print, offset, stamp);
+        }
         self
     }
 
@@ -230,7 +249,11 @@ impl Emitter {
                 events: u32::try_from(offer.drafts.len()).unwrap_or(u32::MAX),
             });
         self.admit(&offer.drafts, now)?;
-        let (items, events) = self.place(offer.drafts, now);
+        let (items, events) = self.place(offer.drafts, offer.key.is_some(), now);
+        let replayed = events.is_empty() && !items.is_empty();
+        if replayed {
+            self.metrics.replayed_receipts.inc();
+        }
         if let (Some(key), Some(content)) = (offer.key, content) {
             self.memory.remember(key, content, items.clone(), now);
             self.metrics.idempotency_keys.set(self.memory.len() as i64);
@@ -238,7 +261,7 @@ impl Emitter {
         Ok(Placed {
             events,
             key: remembered,
-            ..Placed::new(items, false)
+            ..Placed::new(items, replayed)
         })
     }
 
@@ -271,13 +294,34 @@ impl Emitter {
         }
     }
 
-    fn place(&mut self, drafts: Vec<Draft>, now: Stamp) -> (Arc<[Item]>, Vec<Event>) {
+    /// Gives each glint its place. With a key, the key alone says what is a repetition.
+    fn place(
+        &mut self,
+        drafts: Vec<Draft>,
+        has_key: bool,
+        now: Stamp,
+    ) -> (Arc<[Item]>, Vec<Event>) {
         let mut items = Vec::with_capacity(drafts.len());
         let mut events = Vec::with_capacity(drafts.len());
-        self.counts.add(&drafts);
         for draft in drafts {
+            // A minted id never comes again.
+            let print = (self.repeats.is_on() && !draft.minted).then(|| Print::of(&draft.text));
+            let first = print
+                .filter(|_| !has_key)
+                .and_then(|print| self.repeats.recall(print, now));
+            if let Some(offset) = first {
+                items.push(Item {
+                    id: draft.id,
+                    offset,
+                });
+                continue;
+            }
+            self.counts.add(&draft);
             let name = self.name(draft.source.as_deref(), now);
             let (offset, topic_seq) = self.next(name.topic());
+            if let Some(print) = print {
+                self.repeats.remember(print, offset, now);
+            }
             items.push(Item {
                 id: draft.id.clone(),
                 offset,
@@ -295,6 +339,7 @@ impl Emitter {
             });
         }
         self.metrics.glints.inc_by(events.len() as u64);
+        self.metrics.repeat_glints.set(self.repeats.len() as i64);
         (items.into(), events)
     }
 

@@ -47,6 +47,7 @@ pub struct Metrics {
     pub(crate) replayed_receipts: IntCounter,
     pub(crate) over_share: IntCounter,
     pub(crate) idempotency_keys: IntGauge,
+    pub(crate) repeat_glints: IntGauge,
     pub(crate) tail_events: IntGauge,
     pub(crate) tail_bytes: IntGauge,
     pub(crate) tail_evicted: IntCounter,
@@ -117,6 +118,10 @@ impl Metrics {
             )?,
             idempotency_keys: maker
                 .gauge("emitter_idempotency_keys", "Idempotency keys remembered.")?,
+            repeat_glints: maker.gauge(
+                "emitter_repeat_glints",
+                "Glints remembered to tell when they come again.",
+            )?,
             tail_events: maker.gauge("tail_events", "Events of history held in memory.")?,
             tail_bytes: maker.gauge("tail_bytes", "Bytes of history held in memory.")?,
             tail_evicted: maker.counter("tail_evicted_total", "Events that left memory.")?,

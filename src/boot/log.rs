@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actors::clock::Clock;
 use actors::metrics::Metrics;
-use actors::scribe::{self, Archive, Bells, Desk, Durability, Numbers, Restored, Scribe};
+use actors::scribe::{self, Archive, Bells, Desk, Durability, Numbers, Restored, Scribe, Since};
 use actors::tail::{Limits, Tail};
 use actors::vault::SharedVault;
 use actors::warden::Warden;
@@ -53,11 +53,18 @@ pub fn open(
         StdDisk::open(&dir.join(LOG)).with_context(|| format!("the log in {}", dir.display()))?;
     let (writer, recovery) = Writer::open(Arc::new(disk), options(&settings.data), now.0)?;
     scribe::tell(&recovery);
-    let window =
-        i64::try_from(settings.publish.idempotency_seconds).unwrap_or(i64::MAX / 1_000_000);
-    let since = now.plus_micros(-window.saturating_mul(1_000_000));
+    let ago = |seconds: u64| {
+        let micros = i64::try_from(seconds)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(1_000_000);
+        now.plus_micros(-micros).0
+    };
+    let since = Since {
+        keys: ago(settings.publish.idempotency_seconds),
+        glints: ago(settings.publish.repeat_seconds),
+    };
     let known = Numbers::load(&**vault)?;
-    let mut restored = scribe::restore(&writer.reader(), settings.tail.events, since.0, known)?;
+    let mut restored = scribe::restore(&writer.reader(), settings.tail.events, since, known)?;
     Numbers::of(writer.epoch(), &restored).save(&**vault)?;
     let events = std::mem::take(&mut restored.events);
     let floor = events

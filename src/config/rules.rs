@@ -64,6 +64,8 @@ const RULES: &[(&str, Rule)] = &[
     ("publish.queue_bytes", Rule::Whole(65_536, 17_179_869_184)),
     ("publish.idempotency_seconds", Rule::Whole(1, 2_592_000)),
     ("publish.idempotency_keys", Rule::Whole(1, 100_000_000)),
+    ("publish.repeat_seconds", Rule::Whole(0, 86_400)),
+    ("publish.repeat_glints", Rule::Whole(1, 100_000_000)),
     ("drain.grace_seconds", Rule::Whole(0, 3600)),
     ("drain.retry_min_ms", Rule::Whole(0, 600_000)),
     ("drain.retry_max_ms", Rule::Whole(0, 600_000)),

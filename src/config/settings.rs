@@ -150,6 +150,10 @@ pub struct PublishSettings {
     pub idempotency_seconds: u64,
     /// Number of idempotency keys remembered.
     pub idempotency_keys: usize,
+    /// How long a glint is remembered, to tell that it comes again; 0 for not at all.
+    pub repeat_seconds: u64,
+    /// Number of glints remembered for that.
+    pub repeat_glints: usize,
 }
 
 /// Settings of leaving.

@@ -40,13 +40,11 @@ impl CountsHandle {
             .clone()
     }
 
-    pub(super) fn add(&self, drafts: &[Draft]) {
+    pub(super) fn add(&self, draft: &Draft) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        for draft in drafts {
-            counts.total += 1;
-            count(&mut counts.by_phase, draft.phase.as_deref());
-            count(&mut counts.by_module, draft.source.as_deref());
-        }
+        counts.total += 1;
+        count(&mut counts.by_phase, draft.phase.as_deref());
+        count(&mut counts.by_module, draft.source.as_deref());
     }
 }
 

@@ -134,6 +134,43 @@ fn a_repeated_id_is_noticed_and_never_dropped() {
     assert_eq!(repeats, [false, true, false, false]);
 }
 
+fn remembering(keys: usize) -> Emitter {
+    let window = Window { keys, seconds: 60 };
+    emitter().remembering(window, Vec::new())
+}
+
+#[test]
+fn a_glint_that_comes_again_whole_has_the_place_that_it_got() {
+    let mut emitter = remembering(100);
+    let text = r#"{"id":"x","source":"s","content":"c"}"#;
+    let first = accept(&mut emitter, offer(&[text], None)).unwrap();
+    let spaced = r#"{ "id": "x", "source": "s", "content": "c" }"#;
+    let again = accept(&mut emitter, offer(&[spaced], None)).unwrap();
+    assert_eq!((first.replayed, again.replayed), (false, true));
+    assert_eq!(again.items, first.items);
+    let mixed = accept(&mut emitter, offer(&[r#"{"id":"y"}"#, text, text], None)).unwrap();
+    assert!(!mixed.replayed, "something of it is new");
+    assert_eq!(seqs(&mixed), [2, 1, 1]);
+    assert_eq!(emitter.tail.head().seq, 2, "nothing was taken twice");
+    assert_eq!(emitter.counts().read().total, 2);
+}
+
+#[test]
+fn a_glint_is_another_one_with_other_content_without_an_id_or_under_a_key() {
+    let mut emitter = remembering(100);
+    let texts = [
+        r#"{"id":"x","source":"s","content":"c"}"#,
+        r#"{"id":"x","source":"s","content":"d"}"#,
+        r#"{"id":"x","source":"t","content":"c"}"#,
+        r#"{"content":"c"}"#,
+        r#"{"content":"c"}"#,
+    ];
+    let taken = accept(&mut emitter, offer(&texts, None)).unwrap();
+    assert_eq!(seqs(&taken), [1, 2, 3, 4, 5]);
+    let keyed = accept(&mut emitter, offer(&texts[..1], Some("k"))).unwrap();
+    assert_eq!(seqs(&keyed), [6]);
+}
+
 #[test]
 fn a_closed_emitter_takes_nothing_from_outside() {
     let mut emitter = emitter();

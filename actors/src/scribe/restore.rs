@@ -1,9 +1,10 @@
 //! What a start needs to know of the life before.
 
-use glint::{Event, Topic};
+use glint::{Event, Name, Offset, Stamp, Topic};
 use ledger::{LedgerError, Page, Reader, RecordRef};
 
 use super::record;
+use crate::emitter::Print;
 use crate::vault::{Vault, VaultError};
 
 /// Records read at once.
@@ -33,6 +34,17 @@ pub struct Restored {
     pub topic_seqs: [u64; Topic::ALL.len()],
     /// Offers with keys: what is remembered, and the events of the offer.
     pub offers: Vec<(Remembered, Vec<Event>)>,
+    /// The glints of late.
+    pub glints: Vec<(Print, Offset, Stamp)>,
+}
+
+/// From when on things are remembered, microseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    /// Offers with keys.
+    pub keys: i64,
+    /// Glints that may come again.
+    pub glints: i64,
 }
 
 /// The last number of each topic at a place of the log, so that a start need not look for it from the beginning.
@@ -86,7 +98,7 @@ impl Numbers {
     }
 }
 
-/// Reads the end of the log: the newest `events`, and the keys of offers since `since` (microseconds since 1970).
+/// Reads the end of the log: the newest `events`, and what is remembered `since` then.
 /// The numbers of topics are looked for down to where they are `known`.
 ///
 /// # Errors
@@ -94,7 +106,7 @@ impl Numbers {
 pub fn restore(
     reader: &Reader,
     events: usize,
-    since: i64,
+    since: Since,
     known: Option<Numbers>,
 ) -> Result<Restored, LedgerError> {
     let last = reader.last_seq();
@@ -104,7 +116,7 @@ pub fn restore(
     };
     let kept_from = last.saturating_sub(events as u64);
     let keys_from = reader
-        .last_before(since)?
+        .last_before(since.keys.min(since.glints))?
         .max(last.saturating_sub(MAX_RECORDS));
     let from = kept_from.min(keys_from).max(reader.floor());
     each(reader, from, last, |epoch, record| {
@@ -112,6 +124,11 @@ pub fn restore(
             return;
         };
         restored.topic_seqs[event.topic().index()] = event.topic_seq;
+        if is_glint(event.name) && event.stamp.0 >= since.glints {
+            restored
+                .glints
+                .push((Print::of(&event.text), event.offset, event.stamp));
+        }
         if let Some(key) = key {
             restored.offers.push((key, vec![event.clone()]));
         } else if let Some((key, offer)) = restored.offers.last_mut()
@@ -129,6 +146,13 @@ pub fn restore(
         .offers
         .retain(|(key, offer)| offer.len() == key.events as usize);
     Ok(restored)
+}
+
+fn is_glint(name: Name) -> bool {
+    matches!(
+        name,
+        Name::GlintEmission | Name::GlintQuarantined | Name::GlintDissipated
+    )
 }
 
 /// Looks further back for topics of which nothing came of late.

@@ -12,6 +12,11 @@ use crate::tail::{History, Limits};
 use crate::vault::MemoryVault;
 
 const NOW: i64 = 1_763_697_425_000_000;
+/// Everything is later.
+const SINCE: Since = Since {
+    keys: NOW,
+    glints: NOW,
+};
 /// Far above what anything takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -210,7 +215,7 @@ async fn what_was_acknowledged_is_on_the_disk_when_the_machine_stops() {
     }
     office.disk.crash(0);
     let reader = Reader::open(&office.disk).expect("a log");
-    let restored = restore(&reader, 100, NOW, None).unwrap();
+    let restored = restore(&reader, 100, SINCE, None).unwrap();
     assert_eq!(restored.events, office.glints(1..=20));
     assert_eq!(restored.last_seq, 20);
 }
@@ -260,7 +265,7 @@ async fn numbers_of_topics_go_on_where_a_saved_place_says_so() {
     let restored = |epoch: u64, saved: &Restored| {
         Numbers::of(epoch, saved).save(&vault).unwrap();
         let known = Numbers::load(&vault).unwrap();
-        restore(&office.reader, 1, NOW, known).unwrap().topic_seqs
+        restore(&office.reader, 1, SINCE, known).unwrap().topic_seqs
     };
     let seqs = restored(office.reader.epoch(), &saved);
     assert_eq!(
