@@ -13,6 +13,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use actors::rituals::hands::{Doing, Done, Hands, Job, Order};
+use ureq::tls::RootCerts;
+
+pub use webhook::trust;
 
 use crate::config::Secret;
 
@@ -29,6 +32,8 @@ pub struct Limits {
     pub secret: Secret,
     /// Whether calls may go to private addresses and to this machine.
     pub private: bool,
+    /// Who vouches for the servers that are called.
+    pub trust: RootCerts,
     /// What is kept of the output of a command, and of the answer to a call.
     pub output_bytes: usize,
 }

@@ -179,12 +179,24 @@ pub(crate) async fn post(
     address: &str,
     body: &str,
 ) -> anyhow::Result<()> {
-    let request = format!(
-        "POST /glints HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+    let request = request(address, "/glints", body);
+    let status = exchange(connection, request.as_bytes()).await?;
+    ensure!(status == 200, "refused with {status}");
+    Ok(())
+}
+
+/// The bytes of a request that posts JSON.
+pub(crate) fn request(address: &str, path: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
-    );
-    connection.write_all(request.as_bytes()).await?;
+    )
+}
+
+/// Sends a request and waits for the whole answer; returns its status.
+pub(crate) async fn exchange(connection: &mut TcpStream, request: &[u8]) -> anyhow::Result<u16> {
+    connection.write_all(request).await?;
     let mut answer = Vec::with_capacity(1024);
     // An answer says how long it is, and comes whole but for very long batches.
     loop {
@@ -193,13 +205,15 @@ pub(crate) async fn post(
         let Some((head, rest)) = text.split_once("\r\n\r\n") else {
             continue;
         };
-        ensure!(head.starts_with("HTTP/1.1 200"), "refused: {text}");
+        let status = head
+            .strip_prefix("HTTP/1.1 ")
+            .and_then(|head| head.get(..3));
         let length = head
             .lines()
             .find_map(|line| line.strip_prefix("content-length: "))
             .context("a length")?;
         if rest.len() >= length.trim().parse()? {
-            return Ok(());
+            return status.context("a status")?.parse().context("a status");
         }
     }
 }

@@ -18,7 +18,7 @@ use super::HOUSE_MAIL;
 use super::ground::Ground;
 use crate::config::Settings;
 use crate::edge::desk::{Desk, Rituals};
-use crate::hands::{Drivers, Limits};
+use crate::hands::{self, Drivers, Limits};
 
 /// The rules that come along.
 const BUILT_IN: &str = include_str!("../../config/rituals.toml");
@@ -51,7 +51,7 @@ pub(super) async fn start(
         emitter: ground.emitter.clone(),
         phase: phase.clone(),
         vault: ground.vault.clone(),
-        hands: Arc::new(drivers(settings, ground)),
+        hands: Arc::new(drivers(settings, ground)?),
         throttles: rituals.throttles.clone(),
         board,
     };
@@ -82,16 +82,17 @@ pub(super) async fn start(
     Ok(rituals)
 }
 
-fn drivers(settings: &Settings, ground: &Ground) -> Drivers {
+fn drivers(settings: &Settings, ground: &Ground) -> anyhow::Result<Drivers> {
     let rituals = &settings.rituals;
-    Drivers::new(Limits {
+    Ok(Drivers::new(Limits {
         commands: rituals.commands_dir.clone(),
         workdir: rituals.workdir.clone(),
         archives: ground.dir.as_ref().map(|dir| dir.join(ARCHIVES)),
         secret: rituals.webhook_secret.clone(),
         private: rituals.webhook_private,
+        trust: hands::trust(rituals.webhook_ca.as_deref()).context("rituals.webhook_ca")?,
         output_bytes: rituals.output_bytes,
-    })
+    }))
 }
 
 /// Reads the rules of a file, or those that come along.

@@ -26,6 +26,9 @@ pub struct RitualSettings {
     pub webhook_secret: Secret,
     /// Whether calls may go to private addresses and this machine.
     pub webhook_private: bool,
+    /// Who is believed to sign certificates; none is those that browsers believe.
+    #[serde(deserialize_with = "directory")]
+    pub webhook_ca: Option<PathBuf>,
     /// Runs at the same time.
     pub jobs_max: usize,
     /// What is kept of an output.

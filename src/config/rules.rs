@@ -146,6 +146,7 @@ const RULES: &[(&str, Rule)] = &[
     ("rituals.workdir", Rule::Any),
     ("rituals.webhook_secret", Rule::Text(token)),
     ("rituals.webhook_private", Rule::Any),
+    ("rituals.webhook_ca", Rule::Any),
     ("rituals.jobs_max", Rule::Whole(1, 256)),
     ("rituals.output_bytes", Rule::Whole(256, 1_048_576)),
     ("rituals.chain_max", Rule::Whole(1, 16)),

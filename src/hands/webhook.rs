@@ -1,15 +1,21 @@
 //! Signed calls: POST with the key as `Idempotency-Key`, to addresses outside, without following anybody elsewhere.
 
 use std::fmt;
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actors::rituals::hands::Done;
+use anyhow::{Context as _, bail, ensure};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use rustls::RootCertStore;
 use sha2::Sha256;
 use ureq::config::Config;
 use ureq::http::Uri;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Error};
@@ -18,6 +24,49 @@ use super::Limits;
 
 /// The signature: `sha256=` and the hexadecimal HMAC of the body.
 const SIGNATURE: &str = "X-Glintcast-Signature";
+/// A file of certificates has a few hundred thousand bytes.
+const TRUST_MAX_BYTES: u64 = 16 << 20;
+
+/// Returns who vouches for servers: the certificates of a file alone, or those that browsers trust.
+///
+/// # Errors
+/// When the file cannot be read, or is not made of certificates.
+pub fn trust(file: Option<&Path>) -> anyhow::Result<RootCerts> {
+    let Some(path) = file else {
+        return Ok(RootCerts::WebPki);
+    };
+    let named = || format!("the certificates cannot be read from {}", path.display());
+    let mut bytes = Vec::new();
+    let reading = File::open(path).with_context(named)?.take(TRUST_MAX_BYTES);
+    let mut reading = io::BufReader::new(reading);
+    reading.read_to_end(&mut bytes).with_context(named)?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&bytes) {
+        let PemItem::Certificate(certificate) = item.with_context(named)? else {
+            bail!(
+                "{} has something else than certificates in it",
+                path.display()
+            );
+        };
+        // The client would pass over one that cannot be read, and then trust nobody.
+        let added = RootCertStore::empty().add(certificate.der().into());
+        added.with_context(|| {
+            format!(
+                "certificate {} of {}",
+                certificates.len() + 1,
+                path.display()
+            )
+        })?;
+        certificates.push(certificate);
+    }
+    let is_empty = certificates.is_empty();
+    ensure!(
+        !is_empty,
+        "{} has no certificate in PEM in it",
+        path.display()
+    );
+    Ok(RootCerts::Specific(Arc::new(certificates)))
+}
 
 /// Calls an address, and tells what it said.
 pub(super) fn call(limits: &Limits, url: &str, body: &str, key: &str, timeout: Duration) -> Done {
@@ -26,6 +75,11 @@ pub(super) fn call(limits: &Limits, url: &str, body: &str, key: &str, timeout: D
         .max_redirects(0)
         .max_redirects_will_error(false)
         .proxy(None)
+        .tls_config(
+            TlsConfig::builder()
+                .root_certs(limits.trust.clone())
+                .build(),
+        )
         .timeout_global(Some(timeout))
         .user_agent(concat!("glintcast/", env!("CARGO_PKG_VERSION")))
         .build();
@@ -56,7 +110,26 @@ pub(super) fn call(limits: &Limits, url: &str, body: &str, key: &str, timeout: D
             Done::failed(format!("no answer within {:.1} s", timeout.as_secs_f64()))
         }
         Err(Error::Other(err)) if err.is::<Inside>() => Done::never(err),
-        Err(err) => Done::failed(err),
+        Err(err) => match untrusted(&err) {
+            // No certificate becomes another within the seconds between two attempts.
+            Some(reason) => Done::never(format!(
+                "the server is not trusted: {reason}; rituals.webhook_ca names who vouches for servers"
+            )),
+            None => Done::failed(err),
+        },
+    }
+}
+
+/// Returns why the certificate of a server is not good enough, if that is what went wrong.
+fn untrusted(err: &Error) -> Option<&rustls::CertificateError> {
+    let err = match err {
+        Error::Rustls(err) => err,
+        Error::Io(err) => err.get_ref()?.downcast_ref()?,
+        _ => return None,
+    };
+    match err {
+        rustls::Error::InvalidCertificate(reason) => Some(reason),
+        _ => None,
     }
 }
 

@@ -11,8 +11,12 @@ use super::eventually;
 /// Where Debian keeps what is not on the path.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
+/// A test does not ask whether the database survives the machine, and what nobody waits for is fast.
+const FAST: &[&str] = &["fsync=off", "autovacuum=off"];
+
 /// A server that can be stopped and started.
 pub struct Postgres {
+    settings: &'static [&'static str],
     dir: PathBuf,
     bin: PathBuf,
     /// Whom it runs as, if this is root, which it refuses to run as.
@@ -24,6 +28,11 @@ impl Postgres {
     /// Starts a server, if this machine has the binaries. Without them the test is skipped, and says so past the capture
     /// of the test harness.
     pub fn start(name: &str) -> Option<Postgres> {
+        Postgres::with(name, FAST)
+    }
+
+    /// As [`Postgres::start`], with settings of the server's own, none of which is for speed.
+    pub fn with(name: &str, settings: &'static [&'static str]) -> Option<Postgres> {
         let Some(bin) = binaries() else {
             let note = format!(
                 "SKIPPED: {name}: no PostgreSQL here (Debian: apt-get install postgresql)\n"
@@ -47,6 +56,7 @@ impl Postgres {
             chown(&dir, Some(user), Some(group)).unwrap();
         }
         let mut server = Postgres {
+            settings,
             dir,
             bin,
             user,
@@ -93,14 +103,8 @@ impl Postgres {
             .arg(self.dir.join("data"))
             .arg("-k")
             .arg(&self.dir)
-            .args([
-                "-c",
-                "listen_addresses=",
-                "-c",
-                "fsync=off",
-                "-c",
-                "autovacuum=off",
-            ])
+            .args(["-c", "listen_addresses="])
+            .args(self.settings.iter().flat_map(|setting| ["-c", *setting]))
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()

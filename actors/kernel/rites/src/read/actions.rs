@@ -69,17 +69,14 @@ fn known(of: &Section<'_>, key: &str, text: &str, problems: &mut Vec<Problem>) {
 
 fn webhook(of: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Action> {
     let url = of.needed("url", problems)?;
-    if url.starts_with("https://") {
-        let reason =
-            "webhooks speak http only; name a proxy on this machine that adds the encryption";
-        of.blame("url", reason.to_owned(), problems);
-        return None;
-    }
-    let host = url.strip_prefix("http://");
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
     let host = host.and_then(|rest| rest.split(['/', '?', '#']).next());
     let good = host.is_some_and(|host| !host.is_empty() && !host.contains('@')) && url.is_ascii();
     if !good || url.contains(|ch: char| ch.is_whitespace()) {
-        let reason = "url begins with http:// and a host, without a name and password before it";
+        let reason =
+            "url begins with https:// or http:// and a host, without a name and password before it";
         of.blame("url", reason.to_owned(), problems);
         return None;
     }

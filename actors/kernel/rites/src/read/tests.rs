@@ -155,12 +155,16 @@ fn webhooks_carry_no_passwords_in_their_address() {
             "[[rule]]\nname = \"x\"\non = {{ seal = {{}} }}\naction = [{{ do = \"webhook\", url = \"{url}\" }}]\n"
         ))
     };
-    assert!(of("http://example.org/hook?a=b").is_ok());
+    for url in ["http://example.org/hook?a=b", "https://example.org"] {
+        assert!(of(url).is_ok(), "{url}");
+    }
     for url in [
         "ftp://example.org",
         "http://user:secret@example.org",
+        "https://user:secret@example.org",
         "http://",
-        "https://example.org",
+        "https://",
+        "https:///hook",
         "example.org",
         "http://a b",
     ] {
