@@ -90,13 +90,13 @@ fn what_was_committed_survives_a_crash_that_tears_the_rest_at_any_byte() {
 /// Tears the third group after so many bytes; tells whether it was whole then.
 fn survives_a_tear(options: Options, keep: usize) -> bool {
     let disk = FaultyDisk::default();
-    let (mut writer, _) = open(&disk, options).unwrap();
-    put(&mut writer, 3).unwrap();
-    put(&mut writer, 2).unwrap();
-    stage(&mut writer, 2).unwrap();
+    let (mut writer, _) = open(&disk, options).expect("opens");
+    put(&mut writer, 3).expect("written");
+    put(&mut writer, 2).expect("written");
+    stage(&mut writer, 2).expect("written");
     let group = 64 + 2 * (25 + 8);
     disk.crash(keep);
-    let (mut writer, recovery) = open(&disk, options).unwrap();
+    let (mut writer, recovery) = open(&disk, options).expect("opens");
     let whole = keep >= group;
     let context = format!("{keep} bytes kept, {} filled", options.fill_bytes);
     assert_eq!(recovery.last_seq, if whole { 7 } else { 5 }, "{context}");
@@ -111,9 +111,9 @@ fn survives_a_tear(options: Options, keep: usize) -> bool {
         "{context}: {torn}"
     );
     assert_eq!(recovery.torn_reason.is_some(), torn > 0, "{context}");
-    put(&mut writer, 1).unwrap();
+    put(&mut writer, 1).expect("written");
     assert_eq!(all(&writer.reader()), through(recovery.last_seq + 1));
-    assert_eq!(verify(&disk).unwrap().faults, []);
+    assert_eq!(verify(&disk).expect("readable").faults, []);
     whole
 }
 
@@ -238,7 +238,11 @@ fn check_flip(good: &[u8], bit: usize, options: Options, witness: usize) {
     bytes[bit / 8] ^= 1 << (bit % 8);
     let disk = FaultyDisk::default();
     disk.put(SEGMENT, bytes);
-    assert_eq!(verify(&disk).unwrap().faults.len(), 1, "bit {bit}");
+    assert_eq!(
+        verify(&disk).expect("readable").faults.len(),
+        1,
+        "bit {bit}"
+    );
     match open(&disk, options) {
         // Behind the records there is nothing that anybody was told of.
         Ok((writer, recovery)) => {
