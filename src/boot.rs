@@ -32,7 +32,7 @@ use actors::sigils::restore::RestoreFault;
 use actors::tail::{self, Tail};
 use actors::warden::Warden;
 use anyhow::Context as _;
-use glint::{Offset, Stamp};
+use glint::{Offset, Stamp, Topic};
 use ledger::LedgerError;
 
 use self::ground::Ground;
@@ -281,6 +281,8 @@ fn phase(
     );
     let keeper = keeper.measuring(capacity(settings));
     let state = keeper.cell();
+    let greeting = wire::payload::greeting(&state.read().state, now, settings.breath.zone);
+    ground.tail.begin(Topic::State, &greeting);
     let keeper = Post::new(keeper.start(), "phase", HOUSE_MAIL, &ground.metrics);
     Ok((state, keeper))
 }

@@ -162,6 +162,7 @@ async fn read(shard: ShardHandle, form: Form, there: Rc<Cell<usize>>) {
         timeout: None,
         to: None,
         slow: Slow::default(),
+        patched: false,
     };
     let mut seat = shard.attach(request).expect("a seat");
     loop {

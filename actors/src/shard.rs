@@ -8,6 +8,7 @@
 //! - `shard.rs`: the actor, its messages, [`ShardHandle::attach`].
 //! - `core`: what the actor and the seats of its worker share.
 //! - `lanes`: lanes by view and form, and their numbering.
+//! - `documents`: topics that come as what changes in them.
 //! - `outlet`: a body that fetches its bytes, or a socket that is written to.
 //! - `pump`: visits streams in slices.
 //! - `deliver`: writes to sockets.
@@ -21,6 +22,7 @@
 
 mod core;
 mod deliver;
+mod documents;
 mod lanes;
 mod outlet;
 mod pump;
@@ -92,6 +94,8 @@ pub struct Request {
     pub view: View,
     /// How they are spelt.
     pub form: Form,
+    /// Whether topics that are documents come as what changes in them, in forms that have frames for it.
+    pub patched: bool,
     /// Where it begins.
     pub from: From,
     /// Where it ends; what comes after is not waited for.

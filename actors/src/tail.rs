@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use glint::{Event, Name, Offset, Stamp};
+use glint::{Event, Name, Offset, Stamp, Topic};
+use wire::{Change, Standings};
 
 use crate::metrics::Metrics;
 use crate::scribe::Archive;
@@ -54,6 +55,8 @@ pub enum History {
 pub struct Feed {
     /// Events in order of arrival.
     pub events: Vec<Arc<Event>>,
+    /// What each of them changed in the document that its topic is.
+    pub changes: Vec<Option<Arc<Change>>>,
     /// Where to read on.
     pub next: u64,
     /// The newest stored event when this page was made.
@@ -77,6 +80,8 @@ struct Shared {
     last_glint: AtomicI64,
     archive: Option<Archive>,
     past: Mutex<Past>,
+    /// Apart from the past: the emitter folds documents while others read.
+    standings: Mutex<Standings>,
 }
 
 #[derive(Debug)]
@@ -85,9 +90,25 @@ struct Past {
     history: VecDeque<Arc<Event>>,
     history_bytes: usize,
     floor: u64,
-    feed: VecDeque<Arc<Event>>,
+    feed: VecDeque<Fed>,
     feed_bytes: usize,
     feed_from: u64,
+}
+
+#[derive(Debug)]
+struct Fed {
+    event: Arc<Event>,
+    change: Option<Arc<Change>>,
+}
+
+impl Fed {
+    fn weight_bytes(&self) -> usize {
+        let change = self
+            .change
+            .as_ref()
+            .map_or(0, |change| change.weight_bytes());
+        self.event.weight_bytes() + change
+    }
 }
 
 impl Past {
@@ -129,6 +150,7 @@ impl Tail {
                 last_glint,
                 archive,
                 past: Mutex::new(past),
+                standings: Mutex::default(),
             }),
         }
     }
@@ -198,8 +220,11 @@ impl Tail {
     /// Appends events; stored ones must follow each other in their offsets. Only the emitter calls this.
     pub(crate) fn push(&self, events: Vec<Event>) {
         let metrics = &self.shared.metrics;
+        let mut standings = self.lock_standings();
+        let changes: Vec<_> = events.iter().map(|event| standings.fold(event)).collect();
+        drop(standings);
         let mut past = self.lock();
-        for event in events {
+        for (event, change) in events.into_iter().zip(changes) {
             let weight = event.weight_bytes();
             if event.name == Name::GlintEmission {
                 self.shared
@@ -212,8 +237,9 @@ impl Tail {
                 past.history_bytes += weight;
                 past.history.push_back(event.clone());
             }
-            past.feed_bytes += weight;
-            past.feed.push_back(event);
+            let fed = Fed { event, change };
+            past.feed_bytes += fed.weight_bytes();
+            past.feed.push_back(fed);
         }
         let evicted = trim(&mut past, self.shared.limits);
         metrics.tail_evicted.inc_by(evicted);
@@ -295,13 +321,32 @@ impl Tail {
         let fell = from < past.feed_from;
         let start = (from.max(past.feed_from) - past.feed_from) as usize;
         let end = past.feed.len().min(start.saturating_add(max_events));
-        let events = past.feed.range(start.min(end)..end).cloned().collect();
+        let page = past.feed.range(start.min(end)..end);
+        let page = page.map(|fed| (fed.event.clone(), fed.change.clone()));
+        let (events, changes) = page.unzip();
         Feed {
             events,
+            changes,
             next: past.feed_from + end as u64,
             head: past.head(),
             fell,
         }
+    }
+
+    /// Returns how the topics stand that are documents, with the newest event.
+    #[must_use]
+    pub fn standings(&self) -> Standings {
+        self.lock_standings().clone()
+    }
+
+    /// Says how a topic stands before its first event. `text` is what its subscribers are greeted with.
+    pub fn begin(&self, topic: Topic, text: &str) {
+        self.lock_standings().begin(topic, text);
+    }
+
+    fn lock_standings(&self) -> MutexGuard<'_, Standings> {
+        let standings = self.shared.standings.lock();
+        standings.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Past> {
@@ -326,10 +371,10 @@ fn trim(past: &mut Past, limits: Limits) -> u64 {
         evicted += 1;
     }
     while past.feed.len() > FEED_EVENTS || (past.feed_bytes > FEED_BYTES && past.feed.len() > 1) {
-        let Some(event) = past.feed.pop_front() else {
+        let Some(fed) = past.feed.pop_front() else {
             break;
         };
-        past.feed_bytes -= event.weight_bytes();
+        past.feed_bytes -= fed.weight_bytes();
         past.feed_from += 1;
     }
     evicted

@@ -6,6 +6,7 @@ use actix::{Actor as _, Arbiter};
 use actors::mail::{Bound, Post};
 use actors::sigils::{self, Grounds, Sigils};
 use actors::vault::SharedVault;
+use glint::Topic;
 use prometheus::IntGauge;
 use registry::Quota;
 
@@ -46,6 +47,7 @@ pub(super) fn open(settings: &Settings, ground: &Ground) -> anyhow::Result<Sigil
     };
     let office = Sigils::restore(&office, grounds, &ground.registry)?;
     let (showcase, board) = (office.showcase(), office.board());
+    ground.tail.begin(Topic::Seals, &board.read());
     let thread = Arbiter::new().handle();
     let addr = Sigils::start_in_arbiter(&thread, move |_| office);
     let bound = Bound {

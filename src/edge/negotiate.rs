@@ -42,6 +42,7 @@ struct Parameters {
     from: Option<String>,
     to: Option<String>,
     slow: Option<String>,
+    patch: Option<String>,
     #[serde(
         alias = "lastEventId",
         alias = "lastEventID",
@@ -70,9 +71,11 @@ pub fn request(http: &HttpRequest) -> Result<Request, Refusal> {
         event: parameters.event.as_deref(),
         filter: parameters.filter.as_deref(),
     })?;
+    let form = form(http, &parameters)?;
     Ok(Request {
         view,
-        form: form(http, &parameters)?,
+        form,
+        patched: patched(parameters.patch.as_deref(), form)?,
         from: from(http.headers(), &parameters)?,
         to: parameters.to.as_deref().map(to).transpose()?,
         slow: slow(parameters.slow.as_deref())?,
@@ -261,6 +264,22 @@ fn slow(text: Option<&str>) -> Result<Slow, Refusal> {
     }
 }
 
+/// Tells whether changes of documents come as patches, for which only GS1 has a frame.
+fn patched(text: Option<&str>, form: Form) -> Result<bool, Refusal> {
+    match text {
+        None | Some("off") => Ok(false),
+        Some("on") if form.is_numbered() => Ok(true),
+        Some("on") => {
+            let detail = "patch=on needs GS1 frames, which alone can carry a patch; add framing=gs1, or leave patch out";
+            Err(Refusal::invalid("patch_needs_gs1", detail).on("patch"))
+        }
+        Some(other) => {
+            let detail = format!("there is no patch {other:?}; one of: on, off");
+            Err(Refusal::invalid("patch_unknown", detail).on("patch"))
+        }
+    }
+}
+
 fn limit(text: &str) -> Result<u64, Refusal> {
     let limit = text.parse().ok().filter(|limit| *limit > 0);
     limit.ok_or_else(|| {
@@ -377,12 +396,34 @@ mod tests {
             ("/stream?from=yesterday", "from"),
             ("/stream?to=tomorrow", "to"),
             ("/stream?slow=down", "slow"),
+            ("/stream?framing=gs1&patch=yes", "patch"),
+            ("/stream?patch=on", "patch"),
+            ("/stream?dialect=envelope&patch=on", "patch"),
         ] {
             assert_eq!(
                 asked(uri, &[]).expect_err(uri).field.as_deref(),
                 Some(field),
                 "{uri}"
             );
+        }
+    }
+
+    #[test]
+    fn patches_are_for_gs1_alone() {
+        let upgrade = ("upgrade", "websocket");
+        let json = ("sec-websocket-protocol", JSON);
+        let patched = |uri, headers: &[_]| asked(uri, headers).map(|request| request.patched);
+        assert_eq!(patched("/stream?framing=gs1&patch=on", &[]), Ok(true));
+        assert_eq!(patched("/stream?patch=on", &[upgrade]), Ok(true));
+        assert_eq!(patched("/stream?framing=gs1", &[]), Ok(false));
+        assert_eq!(patched("/stream?patch=off", &[]), Ok(false));
+        for headers in [
+            &[][..],
+            &[upgrade, json],
+            &[("accept", "application/x-ndjson")],
+        ] {
+            let refusal = patched("/stream?patch=on", headers).expect_err("no GS1");
+            assert_eq!(refusal.code, "patch_needs_gs1");
         }
     }
 

@@ -227,7 +227,8 @@ async fn state_text(snapshot: Snapshot, base: registry::Base) -> String {
 /// It is said on the worker's own thread after the stream was opened, so that no change falls between the two.
 pub(super) fn tell_standing(http: &HttpRequest, worker: &Worker, request: &Request, seat: &Seat) {
     let asked = Query::read(http.query_string()).last("topics").is_some();
-    if !asked || !request.view.topics().any(|topic| topic == Topic::Seals) {
+    // Who asked for changes of a document has been shown the document.
+    if !asked || request.patched || !request.view.topics().any(|topic| topic == Topic::Seals) {
         return;
     }
     let board = worker.desk().sigils.board.read();

@@ -12,6 +12,7 @@ pub struct Frame {
     pub sid: u64,
     pub seq: u64,
     pub kind: Kind,
+    pub base: Option<[u8; 32]>,
     pub payload: String,
 }
 
@@ -28,6 +29,7 @@ impl Frame {
             sid: frame.sid,
             seq: frame.seq,
             kind: frame.kind,
+            base: frame.base,
             payload,
         }
     }

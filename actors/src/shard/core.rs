@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use prometheus::Histogram;
 use slab::Slab;
 use tokio::time::Instant;
-use wire::Rendering;
+use wire::{Rendering, Standings};
 
 use super::Settings;
 use super::lanes::Lanes;
@@ -60,6 +60,8 @@ pub(super) struct Core {
     pub(super) now: Duration,
     /// The newest stored event that the lanes have seen.
     pub(super) head: u64,
+    /// How topics stand that are documents, as far as the lanes have seen.
+    pub(super) standings: Standings,
     /// How many streams to end in each round from now on, once the worker drains.
     pub(super) farewells: Option<usize>,
     /// The next slot to end then.
@@ -105,6 +107,8 @@ impl Core {
             shown_lanes: (0, 0),
             began: clock.instant(),
             feed_next: tail.feed_head(),
+            // Read after the place: what is newer here comes once more, and changes a document that nobody has.
+            standings: tail.standings(),
             woken_since: None,
             render_seconds: metrics.stage(Stage::Render),
             flush_seconds: metrics.stage(Stage::Flush),
@@ -143,9 +147,13 @@ impl Core {
             rendered = true;
             let before = self.head;
             let mut woken = Vec::new();
-            for event in &feed.events {
+            for (event, change) in feed.events.iter().zip(&feed.changes) {
                 let rendering = Rendering::new(event, self.settings.zone);
-                self.lanes.append(event, &rendering, &mut woken);
+                let change = change.as_deref();
+                self.lanes.append(event, change, &rendering, &mut woken);
+                if let Some(change) = change {
+                    self.standings.take(&change.after);
+                }
                 self.head = self.head.max(event.offset.seq);
             }
             self.feed_next = feed.next;
@@ -160,6 +168,7 @@ impl Core {
     /// Events were missed: whoever lived on the lanes reads history from where it was.
     fn fall(&mut self) {
         self.metrics.feed_falls.inc();
+        self.standings = self.tail.standings();
         tracing::warn!("a worker was late for the feed; its streams replay from history");
         let ids: Vec<usize> = self.slots.iter().map(|(id, _)| id).collect();
         for id in ids {

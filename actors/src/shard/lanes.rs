@@ -6,12 +6,14 @@
 
 use std::collections::HashMap;
 
-use glint::Event;
+use glint::{Event, Topic};
 use lane::Lane;
 use sieve::View;
 use slab::Slab;
 use wire::chunk::push_chunk;
-use wire::{Form, Place, Rendering, Stream, TOPIC_LIVES, sid_of_topic, sid_of_view};
+use wire::{
+    Change, Form, Place, Rendering, Standings, Stream, TOPIC_LIVES, sid_of_topic, sid_of_view,
+};
 
 /// What the readers of a shared lane have in common: the life of their topics is the last part.
 type Key = (View, Spelling, u8);
@@ -31,6 +33,8 @@ pub(super) struct Spelling {
     pub(super) form: Form,
     /// Whether each frame is a chunk of HTTP/1.1: for streams that write to their sockets themselves.
     pub(super) in_chunks: bool,
+    /// Whether topics that are documents come as what changes in them.
+    pub(super) patched: bool,
 }
 
 /// A lane with its readers.
@@ -44,6 +48,8 @@ pub(super) struct ViewLane {
     numbering: Numbering,
     readers: usize,
     is_shared: bool,
+    /// The version of the document of each topic that all readers have, where it is one.
+    held: [Option<u64>; Topic::ALL.len()],
 }
 
 /// How the frames of a stream are numbered.
@@ -105,6 +111,14 @@ impl Numbering {
                 sid,
                 base: base + frames,
             },
+        }
+    }
+
+    /// Returns the sid of the frames of a topic.
+    pub(super) fn sid(self, epoch: u64, topic: Topic) -> u64 {
+        match self {
+            Numbering::Topics { life } => sid_of_topic(epoch, topic, life),
+            Numbering::Own { sid, .. } => sid,
         }
     }
 
@@ -173,25 +187,27 @@ impl Lanes {
         spelling: Spelling,
         numbering: Numbering,
         floor: u64,
+        standings: &Standings,
     ) -> Option<usize> {
         let key = (view.clone(), spelling, numbering.life());
         if let Some(&id) = self.shared.get(&key) {
             self.slab[id].readers += 1;
             return Some(id);
         }
-        let id = self.open(view, spelling, numbering, floor)?;
+        let id = self.open(view, spelling, numbering, floor, standings)?;
         self.slab[id].is_shared = true;
         self.shared.insert(key, id);
         Some(id)
     }
 
-    /// Opens a lane for one reader alone. `None` at the bound.
+    /// Opens a lane for one reader alone, which is told how topics stand. `None` at the bound.
     pub(super) fn open(
         &mut self,
         view: &View,
         spelling: Spelling,
         numbering: Numbering,
         floor: u64,
+        standings: &Standings,
     ) -> Option<usize> {
         if self.slab.len() >= self.max {
             return None;
@@ -204,6 +220,7 @@ impl Lanes {
             numbering,
             readers: 1,
             is_shared: false,
+            held: Topic::ALL.map(|topic| standings.of(topic).map(|document| document.version)),
         }))
     }
 
@@ -225,6 +242,7 @@ impl Lanes {
     pub(super) fn append(
         &mut self,
         event: &Event,
+        change: Option<&Change>,
         rendering: &Rendering<'_>,
         to_wake: &mut Vec<usize>,
     ) {
@@ -233,8 +251,23 @@ impl Lanes {
                 continue;
             }
             let place = lane.numbering.place(event, lane.lane.head().number());
-            let Spelling { form, in_chunks } = lane.spelling;
-            let spell = |out: &mut Vec<u8>| rendering.push(form, place, out);
+            let Spelling {
+                form,
+                in_chunks,
+                patched,
+            } = lane.spelling;
+            let change = change.filter(|_| patched);
+            let held = &mut lane.held[event.topic().index()];
+            let before = change.and_then(|change| change.before.as_ref());
+            // A filter may have kept a change from the readers: they cannot have what this one is made to.
+            let has_before = before.is_some_and(|before| *held == Some(before.version));
+            if let Some(change) = change {
+                *held = Some(change.after.version);
+            }
+            let spell = |out: &mut Vec<u8>| match change {
+                Some(change) => rendering.push_change(form, place, change, has_before, out),
+                None => rendering.push(form, place, out),
+            };
             lane.lane.append(event.offset.seq, |out| match in_chunks {
                 true => push_chunk(out, spell),
                 false => spell(out),

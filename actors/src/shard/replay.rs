@@ -8,7 +8,7 @@ use std::sync::Arc;
 use glint::Event;
 use lane::Join;
 use ledger::LedgerError;
-use wire::{Control, Rendering};
+use wire::Control;
 
 use super::core::Core;
 use super::lanes::{Numbering, Spelling};
@@ -103,7 +103,7 @@ impl Core {
             slot.seen = event.offset.seq;
             if slot.view.matches(&event) {
                 let place = numbering.place(&event, frames);
-                Rendering::new(&event, self.settings.zone).push(slot.form, place, out);
+                slot.spell(&event, place, self.settings.zone, out);
                 frames += 1;
                 slot.take(1);
             }
@@ -186,10 +186,17 @@ impl Core {
         let spelling = Spelling {
             form: slot.form,
             in_chunks: slot.in_chunks,
+            patched: slot.patched,
         };
         let lane = match numbering {
-            Numbering::Topics { .. } => self.lanes.join(&slot.view, spelling, numbering, self.head),
-            Numbering::Own { .. } => self.lanes.open(&slot.view, spelling, numbering, self.head),
+            Numbering::Topics { .. } => {
+                self.lanes
+                    .join(&slot.view, spelling, numbering, self.head, &self.standings)
+            }
+            Numbering::Own { .. } => {
+                self.lanes
+                    .open(&slot.view, spelling, numbering, self.head, &self.standings)
+            }
         };
         let Some(lane) = lane else {
             let serial = slot.serial;
@@ -204,13 +211,14 @@ impl Core {
                 return true;
             }
         };
-        let (epoch, zone) = (self.tail.epoch(), self.settings.zone);
+        let show = self.as_now(numbering);
         let slot = &mut self.slots[id];
         slot.stage = Stage::Live { lane, cursor };
         slot.lapsed = false;
         if std::mem::take(&mut slot.jumps) {
-            slot.push_jumps(numbering, epoch, zone, out);
+            slot.push_jumps(numbering, show.epoch, show.zone, out);
         }
+        slot.push_documents(&self.standings, show, out);
         true
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Slot {
     pub(super) outlet: Outlet,
     /// Whether what it is sent is framed in chunks of HTTP/1.1.
     pub(super) in_chunks: bool,
+    /// Whether topics that are documents come as what changes in them.
+    pub(super) patched: bool,
     /// Where it stands among the waiting ones of its lane.
     pub(super) parked_at: Option<usize>,
     /// Said to this stream alone, and sent before anything else.
@@ -110,6 +112,7 @@ impl Core {
             slow,
             limit,
             timeout,
+            patched,
         } = request;
         let start = start::resolve(from, &view, self.head, &self.tail);
         let until = to.map(|to| start::resolve_end(to, self.head, &self.tail, self.clock.now()));
@@ -126,12 +129,17 @@ impl Core {
             let life = u8::from(form.is_numbered() && start.gap.is_some_and(came_back));
             Numbering::Topics { life }
         };
-        let spelling = Spelling { form, in_chunks };
+        let patched = patched && form.is_numbered();
+        let spelling = Spelling {
+            form,
+            in_chunks,
+            patched,
+        };
         let mut stage = Stage::Replay(numbering);
         if start.seen == self.head && until == u64::MAX && !is_alone {
             let lane = self
                 .lanes
-                .join(&view, spelling, numbering, self.head)
+                .join(&view, spelling, numbering, self.head, &self.standings)
                 .ok_or_else(|| self.views_full())?;
             stage = Stage::Live {
                 lane,
@@ -148,6 +156,7 @@ impl Core {
             form,
             outlet: Outlet::Body(None),
             in_chunks,
+            patched,
             parked_at: None,
             aside: Vec::new(),
             control_seq: 0,
@@ -167,6 +176,11 @@ impl Core {
             view,
         };
         self.greet(&mut slot, &start, numbering);
+        if matches!(stage, Stage::Live { .. }) {
+            let mut aside = std::mem::take(&mut slot.aside);
+            slot.push_documents(&self.standings, self.as_now(numbering), &mut aside);
+            slot.aside = aside;
+        }
         self.metrics.streams(form).inc();
         let serial = slot.serial;
         let id = self.slots.insert(slot);
@@ -220,6 +234,7 @@ impl Core {
         let numbering = self.numbering(slot.stage);
         let streams = numbering.streams(&slot.view, self.tail.epoch());
         self.say(id, serial, &Control::Directory(&streams));
+        self.show_again(id, serial, numbering);
     }
 
     pub(super) fn push(&self, slot: &mut Slot, control: &Control<'_>) {

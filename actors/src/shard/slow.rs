@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use glint::{Event, Topic};
-use wire::{Control, Rendering};
+use wire::Control;
 
 use super::core::Core;
 use super::lanes::Numbering;
@@ -96,7 +96,7 @@ impl Core {
                 break;
             }
             let place = numbering.place(&event, frames);
-            Rendering::new(&event, zone).push(slot.form, place, out);
+            slot.spell(&event, place, zone, out);
             frames += 1;
             slot.take(1);
         }

@@ -39,6 +39,8 @@ pub(super) struct Announcer {
     added: Vec<Arc<str>>,
     added_bytes: usize,
     added_count: usize,
+    /// Whether something was added that is not among them: before this life, or before an announcement that failed.
+    partial: bool,
     every: Duration,
     /// What new subscribers are told.
     board: Board,
@@ -61,6 +63,7 @@ impl Announcer {
             added: Vec::new(),
             added_bytes: 0,
             added_count: 0,
+            partial: false,
             every,
             busy: false,
             due: false,
@@ -79,6 +82,7 @@ impl Announcer {
     /// At a start: what was announced last may not be what was kept last.
     pub(super) fn start(&mut self, context: &mut Context<Sigils>) {
         self.due = self.announced.is_some();
+        self.partial = self.due;
         self.wake(context);
     }
 
@@ -121,6 +125,7 @@ impl Handler<Announce> for Sigils {
         let added = std::mem::take(&mut announcer.added);
         let count = std::mem::take(&mut announcer.added_count);
         announcer.added_bytes = 0;
+        let complete = !std::mem::take(&mut announcer.partial) && added.len() == count;
         let before = announcer.announced;
         let (emitter, board) = (self.grounds.emitter.clone(), announcer.board.clone());
         let work = async move {
@@ -134,7 +139,10 @@ impl Handler<Announce> for Sigils {
             if before == Some(seal) {
                 return Some((seal, false));
             }
-            let entry = Entry::new(Name::SealUpdate, update(before, seal, &now, &added, count));
+            let entry = Entry::new(
+                Name::SealUpdate,
+                update(before, seal, &now, &added, (count, complete)),
+            );
             let commit = Commit {
                 entries: vec![entry],
             };
@@ -153,7 +161,10 @@ impl Handler<Announce> for Sigils {
                     office.announcer.announced = Some(seal);
                     office.announcer.said.inc_by(new.into());
                 }
-                None => office.announcer.due = true,
+                None => {
+                    office.announcer.due = true;
+                    office.announcer.partial = true;
+                }
             }
             context.run_later(office.announcer.every, |office, context| {
                 office.announcer.busy = false;
@@ -189,7 +200,7 @@ fn update(
     after: Seal,
     now: &Snapshot,
     added: &[Arc<str>],
-    count: usize,
+    (count, complete): (usize, bool),
 ) -> String {
     let mut text =
         String::with_capacity(256 + added.iter().map(|url| url.len() + 4).sum::<usize>());
@@ -203,7 +214,7 @@ fn update(
             .count("total", now.list().len() as u64)
             .count("added", count as u64)
             .object("latest", |object| latest(object, now))
-            .flag("complete", added.len() == count)
+            .flag("complete", complete)
             .array("urls", added, |url, out| write_ascii_string(url, out));
     });
     text

@@ -10,6 +10,7 @@ use crate::glyph;
 use crate::gs1::{Frame, Kind};
 use crate::payload::state_members;
 use crate::sse;
+use crate::standing::Document;
 use crate::ws::{Opcode, push_close, push_frame};
 
 /// The first word on a stream.
@@ -94,6 +95,15 @@ pub enum Control<'a> {
         stamp: Stamp,
         /// The payload: one line of ASCII JSON, an object.
         data: &'a str,
+    },
+    /// A topic as a document, for a subscriber that asked for patches to it; says nothing in forms without numbers.
+    Document {
+        /// The document.
+        document: &'a Document,
+        /// The sid on which changes of it come.
+        sid: u64,
+        /// The time now.
+        stamp: Stamp,
     },
     /// The end: the stream closes after this.
     Farewell {
@@ -308,6 +318,26 @@ impl Control<'_> {
         let mut line = String::with_capacity(256);
         match self {
             Control::Directory(_) | Control::Pong(_) => return None,
+            Control::Document {
+                document,
+                sid,
+                stamp,
+            } => {
+                let hash: String = document
+                    .hash
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect();
+                object(&mut line, |object| {
+                    object
+                        .text("event", "document")
+                        .text("topic", document.topic.as_str())
+                        .count("sid", *sid)
+                        .text("hash", &hash)
+                        .display("time", stamp)
+                        .json("data", &document.text);
+                });
+            }
             Control::Answer(json) => return Some((*json).to_owned()),
             Control::Hello(hello) => object(&mut line, |object| {
                 object

@@ -9,6 +9,7 @@ use glint::{Offset, Topic, Zone};
 
 use crate::gs1::{self, Frame};
 use crate::shadow::push_envelope;
+use crate::standing::{self, Change, Document};
 use crate::ws::{Opcode, push_frame};
 use crate::{glyph, sse};
 
@@ -159,17 +160,72 @@ impl<'e> Rendering<'e> {
                 id,
                 out,
             ),
-            Form::SseGs1 => {
-                let mut frame = Vec::with_capacity(self.glyph().len() + 128);
-                gs1::encode_text(&self.frame(place), true, &mut frame);
-                sse::push_frame_event(&frame, id, out);
+            Form::SseGs1 | Form::WsGs1Text | Form::WsGs1Binary => {
+                self.push_frame(form, &self.frame(place), out);
             }
             Form::WsPlain => push_frame(Opcode::Text, self.plain().as_bytes(), out),
-            Form::WsGs1Text => push_ws_gs1(&self.frame(place), out),
-            Form::WsGs1Binary => push_ws_gs1_binary(&self.frame(place), out),
             Form::Ndjson => {
                 out.extend_from_slice(self.plain().as_bytes());
                 out.push(b'\n');
+            }
+        }
+    }
+
+    /// Appends the change that the event is to its document, in a numbered form: as a patch, if the reader has what it
+    /// is made to, else as the document.
+    pub fn push_change(
+        &self,
+        form: Form,
+        place: Place,
+        change: &Change,
+        has_before: bool,
+        out: &mut Vec<u8>,
+    ) {
+        let patch = change.patch.as_ref().filter(|_| has_before);
+        match patch.zip(change.before.as_ref()) {
+            Some((patch, before)) => {
+                let frame = Frame {
+                    kind: gs1::Kind::Patch,
+                    sid: place.sid,
+                    seq: place.seq,
+                    base: Some(before.hash),
+                    payload: patch.as_bytes(),
+                    ..Frame::default()
+                };
+                self.push_frame(form, &frame, out);
+            }
+            None => self.push_document(form, place, &change.after, out),
+        }
+    }
+
+    /// Appends what the event says by itself of the document that its topic is, in a numbered form; an event of any
+    /// other topic as always.
+    pub fn push_alone(&self, form: Form, place: Place, out: &mut Vec<u8>) {
+        match standing::alone(self.event) {
+            Some(document) if form.is_numbered() => self.push_document(form, place, &document, out),
+            _ => self.push(form, place, out),
+        }
+    }
+
+    fn push_document(&self, form: Form, place: Place, document: &Document, out: &mut Vec<u8>) {
+        let frame = Frame {
+            sid: place.sid,
+            seq: place.seq,
+            payload: document.glyph.as_bytes(),
+            ..Frame::default()
+        };
+        self.push_frame(form, &frame, out);
+    }
+
+    fn push_frame(&self, form: Form, frame: &Frame<'_>, out: &mut Vec<u8>) {
+        let id = self.event.topic().is_stored().then_some(self.event.offset);
+        match form {
+            Form::WsGs1Text => push_ws_gs1(frame, out),
+            Form::WsGs1Binary => push_ws_gs1_binary(frame, out),
+            _ => {
+                let mut bytes = Vec::with_capacity(frame.payload.len() + 192);
+                gs1::encode_text(frame, true, &mut bytes);
+                sse::push_frame_event(&bytes, id, out);
             }
         }
     }

@@ -7,10 +7,11 @@
 //! Numbers have the semantics of a double, as they have in a browser. A JSON lexeme that a double cannot hold is an
 //! error ([`WriteError::NumberRange`]) rather than an infinity, and 64-bit identifiers belong in strings.
 //!
-//! Not here: patches, schemas, and decoding of what sits inside `b64"…"`.
+//! Not here: schemas, applying patches, and decoding of what sits inside `b64"…"`.
 
 mod error;
 mod number;
+mod patch;
 mod read;
 mod table;
 mod text;
@@ -20,6 +21,7 @@ use glint::json::Value;
 use sha2::{Digest, Sha256};
 
 pub use error::{GlyphError, GlyphFault, WriteError};
+pub use patch::diff;
 pub use read::{MAX_COLUMN_NAME_BYTES, MAX_COLUMNS, parse};
 
 /// Deepest nesting that is written and read: a glint as deep as it may be, with two envelopes around it.

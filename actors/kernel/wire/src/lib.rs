@@ -6,6 +6,7 @@
 //! Layout:
 //! - [`form`]: the dialects and framings; one event in each of them.
 //! - [`control`]: what is said to one subscriber alone.
+//! - [`standing`]: topics that are one document, and what changes in it.
 //! - [`payload`]: the payloads of the broker's own events.
 //! - [`gs1`]: frames, text and binary.
 //! - [`glyph`]: payload text, state hash, and the way back to JSON.
@@ -20,7 +21,9 @@ pub mod gs1;
 pub mod payload;
 mod shadow;
 mod sse;
+pub mod standing;
 pub mod ws;
 
 pub use control::{Control, Hello, Stream};
 pub use form::{Form, Place, Rendering, TOPIC_LIVES, plain, sid_of_topic, sid_of_view};
+pub use standing::{Change, Document, Standings};

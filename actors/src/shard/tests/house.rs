@@ -236,6 +236,7 @@ pub(super) fn request(form: Form, view: &View, from: From) -> Request {
     Request {
         view: view.clone(),
         form,
+        patched: false,
         from,
         limit: None,
         timeout: None,
