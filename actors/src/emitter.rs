@@ -3,7 +3,8 @@
 //! For each offer of glints:
 //! 1. refuse, if the broker is draining;
 //! 2. answer with the first receipt, if the idempotency key was seen with the same content;
-//! 3. give each glint its offset (without a key, one that came before, whole and with an id of its own, has one), its number within the topic and its stamp;
+//! 3. give each glint its offset, its number within the topic and its stamp, unless it came before, whole and with an id
+//!    of its own, and the offer has no key: then it has them;
 //! 4. append to the tail and ring the workers;
 //! 5. answer with the receipts.
 //!
@@ -30,7 +31,6 @@ pub use self::counts::{Counts, CountsHandle, MAX_WORDS};
 pub use self::idempotency::{Key, Window};
 use self::idempotency::{Memory, Recall};
 use self::kept::{Kept, Placed, Way};
-pub use self::repeats::Print;
 use self::repeats::Repeats;
 pub use self::shares::{InFlight, Shares};
 use prometheus::IntCounterVec;
@@ -39,7 +39,7 @@ use crate::clock::Clock;
 use crate::coherence::Gate;
 use crate::mail::{Bell, Letter};
 use crate::metrics::Metrics;
-use crate::scribe::{Bells, Remembered, Restored, Scribe};
+use crate::scribe::{Bells, Print, Remembered, Restored, Scribe};
 use crate::tail::Tail;
 use crate::warden::Tripwire;
 

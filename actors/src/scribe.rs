@@ -29,7 +29,7 @@ pub use self::archive::Archive;
 use self::gather::Gather;
 pub use self::queue::Done;
 use self::queue::{Inlet, Job, Outlet, Shut};
-pub use self::restore::{Numbers, Remembered, Restored, Since, restore};
+pub use self::restore::{Numbers, Print, Remembered, Restored, Since, restore};
 
 use crate::clock::Clock;
 use crate::mail::Bell;

@@ -7,24 +7,9 @@ use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
 
 use glint::{Offset, Stamp};
-use sha2::{Digest as _, Sha256};
 
 use super::Window;
-
-/// What a glint is known by: half of the SHA-256 of its payload, of which id and source are part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Print([u8; 16]);
-
-impl Print {
-    /// Takes that of a payload.
-    #[must_use]
-    pub fn of(text: &str) -> Print {
-        let digest: [u8; 32] = Sha256::digest(text).into();
-        let mut half = [0; 16];
-        half.copy_from_slice(&digest[..16]);
-        Print(half)
-    }
-}
+use crate::scribe::Print;
 
 /// The glints of late.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use glint::{Event, Name, Offset, Stamp, Topic};
 use ledger::{LedgerError, Page, Reader, RecordRef};
+use sha2::{Digest as _, Sha256};
 
 use super::record;
-use crate::emitter::Print;
 use crate::vault::{Vault, VaultError};
 
 /// Records read at once.
@@ -21,6 +21,21 @@ pub struct Remembered {
     pub content: [u8; 32],
     /// Events of the offer.
     pub events: u32,
+}
+
+/// What a glint is known by: half of the SHA-256 of its payload, of which id and source are part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Print([u8; 16]);
+
+impl Print {
+    /// Takes that of a payload.
+    #[must_use]
+    pub fn of(text: &str) -> Print {
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest[..16]);
+        Print(half)
+    }
 }
 
 /// What was found in the log.
