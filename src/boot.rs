@@ -183,7 +183,7 @@ fn footing(settings: &Settings, warden: &Warden, clock: Clock) -> anyhow::Result
         glints,
     );
     let ready = coherence::ready(&registry)?;
-    let emitter = emitter.gated_by(ready.gate.clone(), ready.metrics.gate_actions());
+    let emitter = emitter.gated_by(ready.gate.clone(), ready.metrics.gate());
     let counts = emitter.counts();
     let bound = Bound {
         count: settings.publish.queue_offers,
@@ -255,6 +255,7 @@ async fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Opt
             office,
             gate: footing.ready.gate,
         },
+        opened: ground.clock.instant(),
         clock: ground.clock,
         metrics: ground.metrics,
         registry: ground.registry,

@@ -386,67 +386,6 @@ fn throttled_sources_are_told_when_to_come_back_until_they_are_released() {
 }
 
 #[test]
-fn dashboards_find_what_they_ask_for() {
-    let broker = Broker::with(&[OPEN]).breathing();
-    let emit = r#"{ do = "emit", content = "{glint.content} for {rule}", toneform = "practical" }"#;
-    rules(
-        &broker,
-        &rule(
-            "echo",
-            r#"{ glint = { module = "a" } }"#,
-            "priority = \"high\"\nglyph = \"x\"",
-            emit,
-        ),
-    );
-    broker.publish(r#"{"source": "a", "content": "light"}"#);
-    ended(&broker, "echo", 1);
-    let alerts = broker.get("/api/ritual/alerts").json();
-    let Value::Array(alerts) = alerts else {
-        panic!("no alerts");
-    };
-    assert_eq!(text_at(&alerts[0], &["ritual_name"]), "echo");
-    assert_eq!(text_at(&alerts[0], &["trigger_type"]), "glint");
-    assert_eq!(text_at(&alerts[0], &["priority"]), "high");
-    let stats = broker.get("/api/ritual/stats").json();
-    assert_eq!(count_at(&stats, &["total_triggered"]), 1);
-    assert_eq!(count_at(&stats, &["completed_today"]), 1);
-    let overview = broker.get("/api/dashboard/overview").json();
-    assert_eq!(count_at(&overview, &["ritual_stats", "total_triggered"]), 1);
-    let events = broker.get("/glints?topics=rituals,glints").json();
-    let Some(Value::Array(items)) = events.get("items") else {
-        panic!("no items");
-    };
-    let names: Vec<&str> = items
-        .iter()
-        .map(|event| text_at(event, &["event"]))
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "glint_emission",
-            "ritual_triggered",
-            "ritual_status_update",
-            "glint_emission",
-            "ritual_status_update"
-        ]
-    );
-    assert_eq!(text_at(&items[3], &["data", "content"]), "light for echo");
-    assert_eq!(text_at(&items[4], &["data", "status"]), "completed");
-    let missing = broker.post("/api/ritual/start", JSON, "{}");
-    assert_eq!(
-        (missing.status(), missing.text()),
-        (400, r#"{"error": "ritual_id required"}"#)
-    );
-    let any = broker
-        .post("/api/ritual/dance", JSON, r#"{"ritual_id": "r"}"#)
-        .json();
-    assert_eq!(any.get("success"), Some(&Value::Bool(true)));
-    let by_hand = broker.post("/api/ritual/trigger", JSON, r#"{"ritual_id": "echo"}"#);
-    assert_eq!(by_hand.status(), 200, "{}", by_hand.text());
-    ended(&broker, "echo", 2);
-}
-
-#[test]
 fn a_rehearsal_says_what_would_fire_and_does_nothing() {
     let broker = Broker::with(&[OPEN, ("rituals.enabled", "false")]).breathing();
     for nth in 0..20 {

@@ -45,7 +45,7 @@ use glint::{Event, Name, Refusal, RefusalKind, Stamp};
 pub use self::act::{Act, contract_of, entry_of, malformed, number, promoted, refusal, whole};
 pub use self::answer::{Ask, Order};
 pub use self::gate::{Gate, Judged};
-pub use self::metrics::CoherenceMetrics;
+pub use self::metrics::{CoherenceMetrics, Meters};
 use self::outbox::Outbox;
 use self::record::Chain;
 use self::say::Cause;

@@ -33,10 +33,9 @@ use self::idempotency::{Memory, Recall};
 use self::kept::{Kept, Placed, Way};
 use self::repeats::Repeats;
 pub use self::shares::{InFlight, Shares};
-use prometheus::IntCounterVec;
 
 use crate::clock::Clock;
-use crate::coherence::Gate;
+use crate::coherence::{Gate, Meters};
 use crate::mail::{Bell, Letter};
 use crate::metrics::Metrics;
 use crate::scribe::{Bells, Print, Remembered, Restored, Scribe};
@@ -128,7 +127,7 @@ pub struct Emitter {
     next_seq: u64,
     topic_seqs: [u64; Topic::ALL.len()],
     closed: bool,
-    gate: Option<(Gate, IntCounterVec)>,
+    gate: Option<(Gate, Meters)>,
     _tripwire: Tripwire,
 }
 
@@ -200,10 +199,10 @@ impl Emitter {
         self
     }
 
-    /// Has glints pass `gate`, and counts in `actions` those that it did something with.
+    /// Has glints pass `gate`, and tells `meters` what it did with them.
     #[must_use]
-    pub fn gated_by(mut self, gate: Gate, actions: IntCounterVec) -> Emitter {
-        self.gate = Some((gate, actions));
+    pub fn gated_by(mut self, gate: Gate, meters: Meters) -> Emitter {
+        self.gate = Some((gate, meters));
         self
     }
 
@@ -267,25 +266,29 @@ impl Emitter {
 
     /// Refuses what the gate holds back: the offer as a whole, since it is taken as a whole.
     fn admit(&self, drafts: &[Draft], now: Stamp) -> Result<(), Refusal> {
-        let Some((gate, actions)) = &self.gate else {
+        let Some((gate, meters)) = self.gate.as_ref().filter(|(gate, _)| !gate.is_empty()) else {
             return Ok(());
         };
-        drafts.iter().try_for_each(|draft| {
+        let began = self.clock.instant();
+        let admitted = drafts.iter().try_for_each(|draft| {
             let admitted = gate.admit(draft.source.as_deref(), now);
-            admitted.inspect_err(|_| actions.with_label_values(&["hold_back"]).inc())
-        })
+            admitted.inspect_err(|_| meters.actions.with_label_values(&["hold_back"]).inc())
+        });
+        let took = self.clock.instant().duration_since(began);
+        meters.seconds.observe(took.as_secs_f64());
+        admitted
     }
 
     /// Returns as what a glint of `source` goes out: where it is set apart, its place in the order stays.
     fn name(&self, source: Option<&str>, now: Stamp) -> Name {
-        let Some((gate, actions)) = &self.gate else {
+        let Some((gate, meters)) = &self.gate else {
             return Name::GlintEmission;
         };
         let verdict = gate
             .judge(source, now)
             .map_or(Verdict::Pass, |judged| judged.verdict);
         if verdict != Verdict::Pass {
-            actions.with_label_values(&[verdict.as_str()]).inc();
+            meters.actions.with_label_values(&[verdict.as_str()]).inc();
         }
         match verdict {
             Verdict::Pass | Verdict::Flag => Name::GlintEmission,

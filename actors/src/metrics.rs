@@ -55,6 +55,7 @@ pub struct Metrics {
     pub(crate) lane_bytes: IntGauge,
     pub(crate) feed_falls: IntCounter,
     pub(crate) usage: Gauge,
+    pub(crate) quiet: Gauge,
     pub(crate) phase: IntGauge,
     pub(crate) workers: IntGauge,
     pub(crate) ledger_groups: IntCounter,
@@ -134,7 +135,11 @@ impl Metrics {
                 "shard_feed_falls_total",
                 "Times that a worker's lanes had to begin anew.",
             )?,
-            usage: maker.ratio("breath_usage_ratio", "Usage, from 0 to 1.")?,
+            usage: maker.real("breath_usage_ratio", "Usage, from 0 to 1.")?,
+            quiet: maker.real(
+                "breath_quiet_seconds",
+                "How long streams gather before they send, in quiet mode; 0 when it is not quiet.",
+            )?,
             phase: maker.gauge(
                 "breath_phase",
                 "Phase: 0 inhale, 1 hold, 2 exhale, 3 return, 4 night_hold.",
@@ -200,7 +205,7 @@ impl Maker<'_> {
         self.register(IntGauge::new(full(name), help)?)
     }
 
-    fn ratio(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+    fn real(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
         self.register(Gauge::new(full(name), help)?)
     }
 

@@ -24,6 +24,8 @@ use crate::warden::Tripwire;
 
 /// A wall clock that moves by this much more or less than the machine's steady one has drifted.
 const DRIFT_MICROS: i64 = 1_000_000;
+/// How often a heartbeat comes in quiet mode. Clients of the heartbeat take a stream for dead after 30 s.
+const QUIET_HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// What the office runs on.
 #[derive(Debug, Clone)]
@@ -55,6 +57,8 @@ pub struct Seen {
     pub stamp: Stamp,
     /// Whether the first tick has been.
     pub ticking: bool,
+    /// How long streams gather what comes before they send it; zero unless it is quiet.
+    pub gather: Duration,
 }
 
 impl StateCell {
@@ -64,7 +68,7 @@ impl StateCell {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, seen: Seen) {
+    pub(crate) fn write(&self, seen: Seen) {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 }
@@ -78,6 +82,9 @@ pub struct Set {
     /// The usage from now on, as a share of the capacity; clamped to `[0, 1]`, NaN is ignored. It holds where usage is
     /// measured, too, until it is measured anew by [`Steer::Measure`].
     pub usage: Option<f64>,
+    /// Quiet mode for the rest of the phase that is named, if it has not ended: streams gather what comes for so long
+    /// before they send it, and heartbeats come every 10 s. Zero ends it. It is not kept across a restart.
+    pub quiet: Option<(Phase, Duration)>,
 }
 
 /// Steers by hand. What changed is announced at once, however little it is.
@@ -137,6 +144,10 @@ pub struct PhaseKeeper {
     counted: Option<(u64, Instant)>,
     /// A phase that was set by hand: since when and until when.
     held: Option<(Phase, Instant, Instant)>,
+    /// Quiet mode: the phase that it lasts for, and how long streams gather.
+    quiet: Option<(Phase, Duration)>,
+    /// The last heartbeat.
+    last_beat: Option<Instant>,
     announced: Announced,
     /// The last glint that a tick knew of.
     last_glint: Option<Stamp>,
@@ -181,6 +192,7 @@ impl PhaseKeeper {
                 state,
                 stamp: now,
                 ticking: false,
+                gather: Duration::ZERO,
             })),
         };
         PhaseKeeper {
@@ -190,6 +202,8 @@ impl PhaseKeeper {
             usage_held: false,
             counted: None,
             held: None,
+            quiet: None,
+            last_beat: None,
             announced: Announced::default(),
             last_glint: tail.last_glint(),
             quiet_since: clock.instant(),
@@ -242,7 +256,22 @@ impl PhaseKeeper {
         if let Some(message) = self.drift(now) {
             self.notice(Name::DriftDetected, &message, &state, now);
         }
-        self.announce(Name::Heartbeat, &state, now);
+        if self.is_beat_due() {
+            self.announce(Name::Heartbeat, &state, now);
+        }
+    }
+
+    /// Tells whether a heartbeat is due at this tick: at every one, unless it is quiet.
+    fn is_beat_due(&mut self) -> bool {
+        let now = self.clock.instant();
+        let is_due = self.quiet.is_none()
+            || self
+                .last_beat
+                .is_none_or(|last| now.duration_since(last) >= QUIET_HEARTBEAT);
+        if is_due {
+            self.last_beat = Some(now);
+        }
+        is_due
     }
 
     /// Looks at the breath and shows the state.
@@ -254,11 +283,15 @@ impl PhaseKeeper {
             usage: self.usage,
             climate: self.climate,
         };
+        self.quiet = self.quiet.filter(|(phase, _)| *phase == state.phase);
+        let gather = self.quiet.map_or(Duration::ZERO, |(_, gather)| gather);
         self.cell.write(Seen {
             state,
             stamp: now,
             ticking: true,
+            gather,
         });
+        self.metrics.quiet.set(gather.as_secs_f64());
         self.metrics.usage.set(self.usage);
         let number = Phase::ALL.iter().position(|phase| *phase == state.phase);
         self.metrics.phase.set(number.unwrap_or(0) as i64);
@@ -410,11 +443,18 @@ impl Handler<Letter<Set>> for PhaseKeeper {
     type Result = ();
 
     fn handle(&mut self, letter: Letter<Set>, _: &mut Self::Context) {
-        let Set { climate, usage } = letter.message;
+        let Set {
+            climate,
+            usage,
+            quiet,
+        } = letter.message;
         self.climate = climate.unwrap_or(self.climate);
         if let Some(usage) = usage.filter(|usage| !usage.is_nan()) {
             self.usage = usage.clamp(0.0, 1.0);
             self.usage_held = true;
+        }
+        if let Some((phase, gather)) = quiet {
+            self.quiet = (!gather.is_zero()).then_some((phase, gather));
         }
     }
 }

@@ -113,6 +113,8 @@ pub struct Desk {
     pub coherence: Window,
     /// The time.
     pub clock: Clock,
+    /// When the process opened.
+    pub opened: tokio::time::Instant,
     /// What zoneless times are local to.
     pub zone: Zone,
     /// What the cast counts.

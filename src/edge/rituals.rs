@@ -1,5 +1,7 @@
 //! Rules, runs and rehearsals: `/rituals`, and the addresses of existing dashboards below `/api/ritual`.
 
+use std::time::Duration;
+
 use actix_web::web::{self, Path, Payload, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use actors::rituals::board::{Run, Tally};
@@ -231,10 +233,22 @@ pub async fn overview(worker: Worker) -> HttpResponse {
                 },
             );
             health.display("last_check", desk.clock.now().naive(desk.zone));
-            health.text("uptime", "");
+            health.text("uptime", &spell_uptime(desk.clock.instant() - desk.opened));
         });
     });
     json_answer(answer)
+}
+
+/// Spells how long the process has been open, as `1 day, 2:03:04`.
+fn spell_uptime(open: Duration) -> String {
+    let seconds = open.as_secs();
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let time = format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60);
+    match days {
+        0 => time,
+        1 => format!("1 day, {time}"),
+        _ => format!("{days} days, {time}"),
+    }
 }
 
 /// `POST /api/ritual/{action}` with `{"ritual_id": …}`. `trigger` runs a rule and `release` ends its throttles, for

@@ -14,7 +14,7 @@ pub struct CoherenceMetrics {
     pub(super) sources: IntGaugeVec,
     pub(super) changes: IntCounterVec,
     pub(super) releases: IntCounterVec,
-    pub(super) gate_actions: IntCounterVec,
+    pub(super) gate: Meters,
     pub(super) gate_open: IntGauge,
     pub(super) evictions: IntCounter,
     pub(super) update_seconds: Histogram,
@@ -62,11 +62,17 @@ impl CoherenceMetrics {
                 "Collapses that ended, by why.",
                 ("reason", &RELEASES),
             )?,
-            gate_actions: maker.counters(
-                "gate_actions_total",
-                "Glints that the gate did not merely let pass.",
-                ("action", &ACTIONS),
-            )?,
+            gate: Meters {
+                actions: maker.counters(
+                    "gate_actions_total",
+                    "Glints that the gate did not merely let pass.",
+                    ("action", &ACTIONS),
+                )?,
+                seconds: maker.histogram(
+                    "gate_seconds",
+                    "Time to judge the glints of an offer, while anything stands about any source.",
+                )?,
+            },
             gate_open: maker.gauge(
                 "gate_open",
                 "1 where the gate lets everything pass, as nobody judges.",
@@ -115,11 +121,20 @@ impl CoherenceMetrics {
         })
     }
 
-    /// Returns the counter of glints with which the gate did something.
+    /// Returns what the gate is measured by.
     #[must_use]
-    pub fn gate_actions(&self) -> IntCounterVec {
-        self.gate_actions.clone()
+    pub fn gate(&self) -> Meters {
+        self.gate.clone()
     }
+}
+
+/// What the gate is measured by.
+#[derive(Debug, Clone)]
+pub struct Meters {
+    /// Glints that it did not merely let pass.
+    pub(crate) actions: IntCounterVec,
+    /// How long it takes over an offer.
+    pub(crate) seconds: Histogram,
 }
 
 /// A label and all its words.

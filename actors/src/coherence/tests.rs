@@ -83,7 +83,7 @@ impl House {
             cast.clone(),
             Tripwire::idle(),
         );
-        let emitter = emitter.gated_by(gate.clone(), metrics.gate_actions());
+        let emitter = emitter.gated_by(gate.clone(), metrics.gate());
         let bound = Bound {
             count: 1000,
             bytes: 1 << 20,

@@ -117,7 +117,11 @@ impl Room {
     }
 
     async fn set(&self, climate: Option<Climate>, usage: Option<f64>) {
-        let set = Set { climate, usage };
+        let set = Set {
+            climate,
+            usage,
+            ..Set::default()
+        };
         self.keeper.ask(set, 0).await.expect("set");
     }
 
@@ -337,4 +341,32 @@ async fn what_others_notice_is_said_at_once() {
     let said = room.heard().await;
     assert_eq!(names(&said), [Name::DriftDetected]);
     assert_eq!(member(&said[0], "message"), "two bells at once");
+}
+
+#[actix_rt::test]
+async fn a_quiet_night_gathers_and_beats_slowly_until_the_phase_ends() {
+    let room = Room::open(settings()).await;
+    let gather = Duration::from_millis(250);
+    let quiet = |phase, gather| {
+        let set = Set {
+            quiet: Some((phase, gather)),
+            ..Set::default()
+        };
+        room.keeper.ask(set, 0)
+    };
+    // The night of which a ritual speaks may be over when it does.
+    quiet(Phase::NightHold, gather).await.expect("set");
+    room.pass(SECOND).await;
+    assert_eq!(room.cell.read().gather, Duration::ZERO);
+    assert_eq!(room.pass(SECOND * 20).await.len(), 20);
+    quiet(Phase::Inhale, gather).await.expect("set");
+    room.pass(SECOND).await;
+    assert_eq!(room.cell.read().gather, gather);
+    assert_eq!(room.pass(SECOND * 60).await.len(), 6);
+    quiet(Phase::Inhale, Duration::ZERO).await.expect("set");
+    assert_eq!(room.pass(SECOND * 60).await.len(), 60);
+    quiet(Phase::Inhale, gather).await.expect("set");
+    room.pass(HOUR * 2).await;
+    assert_eq!(room.cell.read().gather, Duration::ZERO);
+    assert_eq!(room.pass(SECOND * 20).await.len(), 20);
 }

@@ -141,7 +141,18 @@ impl Tools {
                     .set(&firing.rule.name, module, until);
                 (Done::well(format!("{module} waits until {until}")), 1)
             }
-            Action::Set { climate, caesura } => (self.set(*climate, caesura.as_deref(), firing), 1),
+            Action::Set {
+                climate,
+                caesura,
+                quiet_ms,
+            } => {
+                let set = Set {
+                    climate: *climate,
+                    quiet: quiet_ms.map(|ms| (firing.state.phase, Duration::from_millis(ms))),
+                    ..Set::default()
+                };
+                (self.set(set, caesura.as_deref(), firing), 1)
+            }
             Action::Webhook { url } => {
                 let mut body = String::new();
                 object(&mut body, |body| {
@@ -177,16 +188,9 @@ impl Tools {
         }
     }
 
-    fn set(&self, climate: Option<glint::Climate>, caesura: Option<&str>, firing: &Firing) -> Done {
+    fn set(&self, set: Set, caesura: Option<&str>, firing: &Firing) -> Done {
         let phase = &self.partners.phase;
-        let set = Set {
-            climate,
-            ..Set::default()
-        };
-        let told = match climate {
-            Some(_) => phase.tell(set, size_of::<Set>()),
-            None => Ok(()),
-        };
+        let told = phase.tell(set, size_of::<Set>());
         let told = told.and_then(|()| {
             let Some(message) = caesura else {
                 return Ok(());

@@ -20,7 +20,7 @@ pub(super) fn start(core: &Rc<RefCell<Core>>) {
         return;
     }
     inner.pumping = true;
-    let pause = inner.settings.coalesce;
+    let pause = inner.settings.coalesce.max(inner.state.read().gather);
     drop(inner);
     let core = core.clone();
     actix::spawn(async move {

@@ -174,6 +174,8 @@ pub enum Action {
         climate: Option<Climate>,
         /// The message of a caesura.
         caesura: Option<Box<str>>,
+        /// For how many milliseconds streams gather what comes before they send it, for the rest of the phase.
+        quiet_ms: Option<u64>,
     },
     /// Writes the events before the trigger to a file.
     Archive {

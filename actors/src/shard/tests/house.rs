@@ -21,7 +21,7 @@ use crate::emitter::{Announce, Emitter, Offer, Window};
 use crate::hub::{Enrol, Hub};
 use crate::mail::{Bound, Post};
 use crate::metrics::Metrics;
-use crate::phase::{self, PhaseKeeper};
+use crate::phase::{self, PhaseKeeper, StateCell};
 use crate::shard::{From, Line, Request, Seat, Settings, Shard, ShardHandle, Slow};
 use crate::tail::{History, Limits, Tail};
 use crate::warden::Tripwire;
@@ -65,6 +65,8 @@ pub(super) struct House {
     pub(super) emitter: Post<Emitter>,
     pub(super) hub: Post<Hub>,
     pub(super) shards: Vec<ShardHandle>,
+    /// The state, which nobody keeps here.
+    pub(super) state: StateCell,
     posted: Cell<u64>,
 }
 
@@ -160,6 +162,7 @@ impl House {
             emitter,
             hub,
             shards,
+            state: phase.cell(),
             posted: Cell::new(0),
         }
     }

@@ -9,6 +9,7 @@ use wire::{Control, Form};
 use super::house::{House, NARROW, Plan, Reader, of_module, of_topics, pass, request, settle};
 use super::said::Said;
 use crate::hub::{DrainAll, TakeCensus};
+use crate::phase::Seen;
 use crate::shard::{From, Request};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -348,4 +349,28 @@ async fn too_many_views_are_refused_and_shared_ones_are_not_too_many() {
             .try_attach(0, request(Form::Ndjson, &of_module("c"), From::Now))
             .is_ok()
     );
+}
+
+#[actix_rt::test]
+async fn in_quiet_mode_what_comes_waits_and_goes_out_together() {
+    let house = House::open(Plan::default()).await;
+    let mut reader = house.attach(Form::Ndjson, &View::everything(), From::Now);
+    reader.catch_up().await;
+    let gather = Duration::from_millis(250);
+    let quiet = |gather| {
+        house.state.write(Seen {
+            gather,
+            ..house.state.read()
+        });
+    };
+    quiet(gather);
+    house.post("a").await;
+    house.post("b").await;
+    pass(gather - Duration::from_millis(2)).await;
+    assert_eq!(reader.catch_up().await.seqs().len(), 0);
+    pass(Duration::from_millis(4)).await;
+    assert_eq!(reader.catch_up().await.seqs().len(), 2);
+    quiet(Duration::ZERO);
+    house.post("c").await;
+    assert_eq!(reader.catch_up().await.seqs().len(), 3);
 }

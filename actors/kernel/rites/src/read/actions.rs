@@ -10,6 +10,8 @@ use crate::template;
 const KINDS: &str = "emit, webhook, command, throttle, set, archive";
 /// Longest throttle in seconds: a day.
 const MAX_THROTTLE_SECONDS: u64 = 86_400;
+/// Longest time for which streams gather in quiet mode, in milliseconds.
+const MAX_QUIET_MS: u64 = 1000;
 /// Most events of an archive.
 const MAX_ARCHIVE_EVENTS: u64 = 1_000_000;
 
@@ -122,10 +124,11 @@ fn set(of: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Action> {
             .ok()
     });
     let caesura = template(of, "caesura", problems);
-    if !of.has("climate") && !of.has("caesura") {
+    let quiet_ms = of.count("quiet_ms", 0..=MAX_QUIET_MS, problems);
+    if !of.has("climate") && !of.has("caesura") && !of.has("quiet_ms") {
         of.blame(
             "do",
-            "set needs a climate or a caesura".to_owned(),
+            "set needs a climate, a caesura or a quiet_ms".to_owned(),
             problems,
         );
         return None;
@@ -133,5 +136,6 @@ fn set(of: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Action> {
     Some(Action::Set {
         climate,
         caesura: caesura.map(Into::into),
+        quiet_ms,
     })
 }
