@@ -13,13 +13,10 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use glint::json::{self, Value};
-use registry::{Base, Mode, Quota, Registry, read_document};
-use support::sigils::{QUIET, seal, upload, urls};
+use support::sigils::{QUIET, merged_afresh, seal, upload, urls};
 use support::{Broker, PATIENCE, count_at, eventually};
 
 /// Kills, when `GLINTCAST_KILL_ROUNDS` says nothing else.
@@ -42,28 +39,6 @@ impl Dir {
             ("data.dir", self.0.to_str().unwrap()),
             ("breath.tick_ms", "60000"),
         ])
-    }
-
-    /// Merges what the log has of the registry, in its order, into one that is empty.
-    fn merged_afresh(&self) -> Registry {
-        let program = env!("CARGO_BIN_EXE_glintcast");
-        let output = Command::new(program)
-            .arg("replay")
-            .arg(&self.0)
-            .output()
-            .unwrap();
-        assert!(output.status.success());
-        let mut registry = Registry::new(Base::default(), Mode::Compatible);
-        for line in String::from_utf8(output.stdout).unwrap().lines() {
-            let event = json::parse(line).unwrap();
-            if event.get("event").and_then(Value::as_str) == Some("sigil_batch") {
-                let urls = event.at(&["data", "urls"]).unwrap().to_ascii();
-                let hits = read_document(urls.as_bytes(), &Base::default()).unwrap();
-                let delta = registry.merge(hits, &Quota::NONE).unwrap();
-                registry.apply(&delta);
-            }
-        }
-        registry
     }
 }
 
@@ -153,7 +128,7 @@ fn every_acknowledged_url_is_there_after_any_kill() {
         let missing = kept.iter().find(|url| !there.contains(*url));
         assert_eq!(missing, None, "round {round}");
         assert_eq!(
-            dir.merged_afresh().snapshot().seal().to_string(),
+            merged_afresh(&dir.0, |_| {}).snapshot().seal().to_string(),
             seal(&broker),
             "round {round}"
         );

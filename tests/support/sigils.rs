@@ -1,6 +1,10 @@
 //! The registry as tests speak to it.
 
-use glint::json::Value;
+use std::path::Path;
+use std::process::Command;
+
+use glint::json::{self, Value};
+use registry::{Base, Mode, Quota, Registry, read_document};
 
 use super::http::Answer;
 use super::{Broker, text_at};
@@ -56,4 +60,27 @@ pub fn urls(answer: &Answer) -> Vec<String> {
     urls.iter()
         .map(|url| url.as_str().unwrap().to_owned())
         .collect()
+}
+
+/// Merges what the log of a data directory has of the registry, in its order, into one that is empty, and shows what each
+/// batch makes of it.
+pub fn merged_afresh(dir: &Path, mut show: impl FnMut(&Registry)) -> Registry {
+    let replay = Command::new(env!("CARGO_BIN_EXE_glintcast"))
+        .arg("replay")
+        .arg(dir)
+        .output()
+        .unwrap();
+    assert!(replay.status.success());
+    let mut registry = Registry::new(Base::default(), Mode::Compatible);
+    for line in String::from_utf8(replay.stdout).unwrap().lines() {
+        let event = json::parse(line).unwrap();
+        if event.get("event").and_then(Value::as_str) == Some("sigil_batch") {
+            let urls = event.at(&["data", "urls"]).unwrap().to_ascii();
+            let hits = read_document(urls.as_bytes(), &Base::default()).unwrap();
+            let delta = registry.merge(hits, &Quota::NONE).unwrap();
+            registry.apply(&delta);
+            show(&registry);
+        }
+    }
+    registry
 }
