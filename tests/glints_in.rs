@@ -9,63 +9,9 @@
 mod support;
 
 use glint::json::Value;
-use support::http::{Answer, chunked};
-use support::ndjson::Lines;
+use support::glints::{EVENT, EVENTS, JSON, NDJSON, good, heard, items, listen, post, problem};
+use support::http::chunked;
 use support::{Broker, count_at, keys, parse, text_at};
-
-const JSON: &str = "application/json";
-const NDJSON: &str = "application/x-ndjson";
-const EVENT: &str = "application/cloudevents+json";
-const EVENTS: &str = "application/cloudevents-batch+json";
-
-fn post(broker: &Broker, media_type: &str, body: impl AsRef<[u8]>) -> Answer {
-    broker.post("/glints", media_type, body)
-}
-
-fn good(answer: &Answer) -> Value<'static> {
-    assert_eq!(answer.status(), 200, "{}", answer.text());
-    assert_eq!(answer.header("content-type"), Some(JSON));
-    answer.json()
-}
-
-/// Checks a problem document (RFC 9457) and returns its code.
-fn problem(answer: &Answer, status: u16) -> String {
-    assert_eq!(answer.status(), status, "{}", answer.text());
-    assert_eq!(
-        answer.header("content-type"),
-        Some("application/problem+json")
-    );
-    let problem = answer.json();
-    assert_eq!(text_at(&problem, &["type"]), "about:blank");
-    assert!(
-        !text_at(&problem, &["title"]).is_empty() && !text_at(&problem, &["detail"]).is_empty()
-    );
-    assert_eq!(count_at(&problem, &["status"]), u64::from(status));
-    text_at(&problem, &["code"]).to_owned()
-}
-
-/// Listens to glints alone.
-fn listen(broker: &Broker) -> Lines {
-    let mut lines = broker.lines("?topics=glints");
-    assert_eq!(text_at(&lines.next(), &["event"]), "hello");
-    lines
-}
-
-/// Publishes a marker and returns what came before it, as text.
-fn heard(broker: &Broker, lines: &mut Lines) -> Vec<String> {
-    broker.publish(r#"{"id":"marker"}"#);
-    let ids = std::iter::from_fn(|| Some(lines.next()));
-    let data = ids.map(|line| line.get("data").unwrap().to_ascii());
-    data.take_while(|text| text != r#"{"id": "marker"}"#)
-        .collect()
-}
-
-fn items(answer: &Value<'static>) -> Vec<Value<'static>> {
-    match answer.get("items") {
-        Some(Value::Array(items)) => items.clone(),
-        other => panic!("{other:?}"),
-    }
-}
 
 #[test]
 fn one_glint_gets_its_receipt() {
@@ -247,59 +193,6 @@ fn a_dry_run_says_what_would_be_and_does_nothing() {
         "the key of a dry run is free"
     );
     assert_eq!(heard(&broker, &mut listener), [r#"{"id": "c"}"#]);
-}
-
-#[test]
-fn a_repeated_request_gets_the_first_receipt_and_is_heard_once() {
-    let broker = Broker::start();
-    let mut listener = listen(&broker);
-    for (path, body) in [
-        ("/glints", "[{\"n\":1},{\"n\":2}]"),
-        ("/stream/glint", "{\"n\":3}"),
-    ] {
-        let headers = [("Content-Type", JSON), ("Idempotency-Key", path)];
-        let first = good(&broker.send("POST", path, &headers, body.as_bytes()));
-        // The same content, spelt otherwise.
-        let again = good(&broker.send("POST", path, &headers, body.replace(':', " : ").as_bytes()));
-        assert_eq!(first.get("replayed"), Some(&Value::Bool(false)));
-        assert_eq!(again.get("replayed"), Some(&Value::Bool(true)));
-        for member in ["items", "glint_id", "cursor", "accepted"] {
-            assert_eq!(first.get(member), again.get(member), "{member}");
-        }
-    }
-    let headers = [("Content-Type", JSON), ("Idempotency-Key", "/glints")];
-    let other = broker.send("POST", "/glints", &headers, b"[{\"n\":1}]");
-    assert_eq!(problem(&other, 422), "idempotency_conflict");
-    assert_eq!(
-        heard(&broker, &mut listener),
-        [r#"{"n": 1}"#, r#"{"n": 2}"#, r#"{"n": 3}"#]
-    );
-}
-
-#[test]
-fn an_idempotency_key_is_held_to_its_form_and_forgotten_in_order() {
-    let broker = Broker::with(&[("publish.idempotency_keys", "2")]);
-    let send = |key: &str| {
-        broker.send(
-            "POST",
-            "/glints",
-            &[("Content-Type", JSON), ("Idempotency-Key", key)],
-            b"{\"id\":\"x\"}",
-        )
-    };
-    for bad in ["", &"k".repeat(256), "smile \u{263a}"] {
-        let answer = send(bad);
-        assert_eq!(
-            problem(&answer, 400),
-            "idempotency_key_malformed",
-            "{bad:?}"
-        );
-        assert_eq!(text_at(&answer.json(), &["field"]), "Idempotency-Key");
-    }
-    let replayed = |key| good(&send(key)).get("replayed") == Some(&Value::Bool(true));
-    assert!(!replayed("a") && !replayed("b") && replayed("a"));
-    assert!(!replayed("c"), "the third lets the oldest go");
-    assert!(!replayed("a") && replayed("c"));
 }
 
 #[test]

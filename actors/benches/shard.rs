@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix::{Actor, System};
 use actors::clock::Clock;
-use actors::emitter::{AddBell, Emitter, Offer, Window};
+use actors::emitter::{AddBell, Emitter, Offer, Once, Window};
 use actors::mail::{Bound, Post};
 use actors::metrics::Metrics;
 use actors::phase::{self, PhaseKeeper};
@@ -72,7 +72,10 @@ impl Worker {
     fn publish(&self, count: usize) {
         self.there.set(0);
         let drafts = vec![self.draft.clone(); count];
-        let offer = Offer { drafts, key: None };
+        let offer = Offer {
+            drafts,
+            once: Once::Content,
+        };
         self.system.block_on(async {
             let receipt = self.emitter.ask(offer, 1).await.expect("asked");
             receipt.expect("accepted");

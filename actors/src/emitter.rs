@@ -54,8 +54,19 @@ const DRAIN_RETRY_SECONDS: u32 = 5;
 pub struct Offer {
     /// The glints.
     pub drafts: Vec<Draft>,
-    /// What makes a repetition of this offer the same offer.
-    pub key: Option<Key>,
+    /// What makes a repetition the same.
+    pub once: Once,
+}
+
+/// What makes that which comes again the same, so that it is not taken twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Once {
+    /// The key of the offer.
+    Key(Key),
+    /// The whole content of a glint with an id of its own.
+    Content,
+    /// Nothing: whatever comes is taken.
+    Never,
 }
 
 impl Offer {
@@ -223,12 +234,12 @@ impl Emitter {
         }
         self.check_room()?;
         let now = self.clock.now();
-        let content = offer
-            .key
-            .as_ref()
-            .map(|_| idempotency::content(&offer.drafts));
-        if let (Some(key), Some(content)) = (&offer.key, content) {
-            match self.memory.recall(key, content, now) {
+        let keyed = match &offer.once {
+            Once::Key(key) => Some((key.clone(), idempotency::content(&offer.drafts))),
+            Once::Content | Once::Never => None,
+        };
+        if let Some((key, content)) = &keyed {
+            match self.memory.recall(key, *content, now) {
                 Recall::New => {}
                 Recall::Same(items) => {
                     self.metrics.replayed_receipts.inc();
@@ -238,22 +249,18 @@ impl Emitter {
                 Recall::Other => return Err(idempotency::other_content()),
             }
         }
-        let remembered = offer
-            .key
-            .as_ref()
-            .zip(content)
-            .map(|(key, content)| Remembered {
-                key: key.as_str().into(),
-                content,
-                events: u32::try_from(offer.drafts.len()).unwrap_or(u32::MAX),
-            });
+        let remembered = keyed.as_ref().map(|(key, content)| Remembered {
+            key: key.as_str().into(),
+            content: *content,
+            events: u32::try_from(offer.drafts.len()).unwrap_or(u32::MAX),
+        });
         self.admit(&offer.drafts, now)?;
-        let (items, events) = self.place(offer.drafts, offer.key.is_some(), now);
+        let (items, events) = self.place(offer.drafts, &offer.once, now);
         let replayed = events.is_empty() && !items.is_empty();
         if replayed {
             self.metrics.replayed_receipts.inc();
         }
-        if let (Some(key), Some(content)) = (offer.key, content) {
+        if let Some((key, content)) = keyed {
             self.memory.remember(key, content, items.clone(), now);
             self.metrics.idempotency_keys.set(self.memory.len() as i64);
         }
@@ -297,20 +304,16 @@ impl Emitter {
         }
     }
 
-    /// Gives each glint its place. With a key, the key alone says what is a repetition.
-    fn place(
-        &mut self,
-        drafts: Vec<Draft>,
-        has_key: bool,
-        now: Stamp,
-    ) -> (Arc<[Item]>, Vec<Event>) {
+    /// Gives each glint its place. What is there already has one, where contents say what comes again.
+    fn place(&mut self, drafts: Vec<Draft>, once: &Once, now: Stamp) -> (Arc<[Item]>, Vec<Event>) {
         let mut items = Vec::with_capacity(drafts.len());
         let mut events = Vec::with_capacity(drafts.len());
         for draft in drafts {
             // A minted id never comes again.
-            let print = (self.repeats.is_on() && !draft.minted).then(|| Print::of(&draft.text));
+            let may_repeat = self.repeats.is_on() && !draft.minted && *once != Once::Never;
+            let print = may_repeat.then(|| Print::of(&draft.text));
             let first = print
-                .filter(|_| !has_key)
+                .filter(|_| *once == Once::Content)
                 .and_then(|print| self.repeats.recall(print, now));
             if let Some(offset) = first {
                 items.push(Item {

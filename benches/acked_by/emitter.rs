@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::{Actor as _, Arbiter};
 use actors::clock::Clock;
-use actors::emitter::{Emitter, Offer, Window};
+use actors::emitter::{Emitter, Offer, Once, Window};
 use actors::mail::{Bound, Post};
 use actors::metrics::Metrics;
 use actors::scribe::{Archive, Bells, Desk, Durability, Restored, Scribe};
@@ -32,7 +32,7 @@ pub(crate) async fn acked(publishers: usize, batch: usize, time: Duration) -> an
             while began.elapsed() < time {
                 let offer = Offer {
                     drafts: drafts.clone(),
-                    key: None,
+                    once: Once::Content,
                 };
                 acked += post.ask(offer, 200 * batch).await??.items.len();
             }

@@ -2,7 +2,7 @@
 
 use actix_web::web::{Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use actors::emitter::{Item, Key, Offer, Receipt};
+use actors::emitter::{Item, Key, Offer, Once, Receipt};
 use glint::json::{Value, object};
 use glint::{Draft, Refusal, RefusalKind, draft};
 use serde::Deserialize;
@@ -54,7 +54,8 @@ async fn take_legacy(
     let receipt = desk
         .offer(Offer {
             drafts: vec![draft],
-            key: key(http)?,
+            // Existing agents post the same again, and mean it: without a key, nothing makes it the same.
+            once: key(http)?.map_or(Once::Never, Once::Key),
         })
         .await?;
     let mut answer = String::with_capacity(192);
@@ -135,7 +136,7 @@ async fn take(
     parameters: &Parameters,
 ) -> Result<HttpResponse, Refusal> {
     let desk = worker.desk();
-    let key = key(http)?;
+    let once = key(http)?.map_or(Once::Content, Once::Key);
     let body = intake::read(desk, http, payload, desk.limits.batch_bytes).await?;
     let Batch { items, is_list } = batch::read(http, &body, worker)?;
     let refused: Vec<(usize, &Refusal)> = items
@@ -155,7 +156,7 @@ async fn take(
     let drafts: Vec<Draft> = drafts.into_iter().flatten().collect();
     let mut refusals = refusals.into_iter().filter_map(Result::err);
     let receipt = match (parameters.dry_run, drafts.is_empty()) {
-        (false, false) => Some(desk.offer(Offer { drafts, key }).await?),
+        (false, false) => Some(desk.offer(Offer { drafts, once }).await?),
         _ => None,
     };
     let mut receipts = receipt.iter().flat_map(|receipt| receipt.items.iter());

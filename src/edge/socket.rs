@@ -18,7 +18,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, rt};
-use actors::emitter::Offer;
+use actors::emitter::{Offer, Once};
 use actors::shard::{Business, Ear, Line, Seat};
 use futures_util::StreamExt as _;
 use glint::json::{Value, object};
@@ -344,7 +344,7 @@ impl Peer {
                     .desk()
                     .offer(Offer {
                         drafts: vec![draft],
-                        key: None,
+                        once: Once::Content,
                     })
                     .await
             }

@@ -34,6 +34,7 @@
 #![allow(clippy::print_stderr, reason = "the log of a broker that failed")]
 
 pub mod fixtures;
+pub mod glints;
 pub mod gs1;
 pub mod http;
 pub mod ndjson;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::record::Verifier;
 use super::*;
-use crate::emitter::{AddBell, Offer, Window};
+use crate::emitter::{AddBell, Offer, Once, Window};
 use crate::mail::{Bell, Bound};
 use crate::metrics::Metrics;
 use crate::tail::{self, History};
@@ -124,7 +124,7 @@ impl House {
         let draft = Draft::read(text.as_bytes(), 1024, Uuid::nil()).expect("a glint");
         let offer = Offer {
             drafts: vec![draft],
-            key: None,
+            once: Once::Content,
         };
         let receipt = self.emitter.ask(offer, 0).await.expect("an emitter");
         receipt.map(|receipt| receipt.items[0].offset.seq)
@@ -349,7 +349,7 @@ timeless!(
             let draft = Draft::read(text.as_bytes(), 1024, Uuid::nil()).expect("a glint");
             let offer = Offer {
                 drafts: vec![draft],
-                key: None,
+                once: Once::Content,
             };
             house
                 .emitter

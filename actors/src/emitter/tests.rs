@@ -38,7 +38,9 @@ fn offer(texts: &[&str], key: Option<&str>) -> Offer {
     let read = |text: &&str| Draft::read(text.as_bytes(), 1024, Uuid::nil()).expect("a glint");
     Offer {
         drafts: texts.iter().map(read).collect(),
-        key: key.map(|key| Key::new(key).expect("a key")),
+        once: key.map_or(Once::Content, |key| {
+            Once::Key(Key::new(key).expect("a key"))
+        }),
     }
 }
 

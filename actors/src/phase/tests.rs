@@ -9,7 +9,7 @@ use prometheus::Registry;
 use uuid::Uuid;
 
 use super::*;
-use crate::emitter::{Offer, Window};
+use crate::emitter::{Offer, Once, Window};
 use crate::mail::Bound;
 use crate::tail::Limits;
 
@@ -127,7 +127,10 @@ impl Room {
 
     async fn post(&self) {
         let drafts = vec![Draft::read(b"{}", 99, Uuid::nil()).expect("a glint")];
-        let offer = Offer { drafts, key: None };
+        let offer = Offer {
+            drafts,
+            once: Once::Content,
+        };
         let receipt = self.emitter.ask(offer, 1).await.expect("asked");
         receipt.expect("accepted");
     }

@@ -17,7 +17,7 @@ use wire::{Form, TOPIC_LIVES, sid_of_topic};
 
 use super::said::{self, Heard, Said};
 use crate::clock::Clock;
-use crate::emitter::{Announce, Emitter, Offer, Window};
+use crate::emitter::{Announce, Emitter, Offer, Once, Window};
 use crate::hub::{Enrol, Hub};
 use crate::mail::{Bound, Post};
 use crate::metrics::Metrics;
@@ -182,7 +182,10 @@ impl House {
             Draft::read(body.as_bytes(), 4096, Uuid::nil()).expect("a glint")
         };
         let drafts = sources.iter().map(draft).collect();
-        let offer = Offer { drafts, key: None };
+        let offer = Offer {
+            drafts,
+            once: Once::Content,
+        };
         let receipt = self.emitter.ask(offer, 1).await.expect("asked");
         let items = receipt.expect("accepted").items;
         items.iter().map(|item| item.offset).collect()
