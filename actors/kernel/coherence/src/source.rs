@@ -116,11 +116,10 @@ impl Source {
             return Outcome::Slot;
         }
         let passed = at_us.saturating_sub(self.at_us) as f64;
-        let slower = (passed * params.master_rate).exp();
+        let (slower, faster) = params.decays(passed);
         let first = self.master.whole.mass == 0.0;
         self.master.advance(slower, turn);
-        self.emissary
-            .advance((passed * params.emissary_rate).exp(), turn);
+        self.emissary.advance(faster, turn);
         match turn {
             Turn::None => {}
             Turn::One => self.taken_before = std::mem::take(&mut self.taken),

@@ -5,24 +5,35 @@
 pub struct Glob {
     pattern: Box<str>,
     ignore_case: bool,
+    /// Bytes before the first wildcard, and after the last.
+    head: usize,
+    tail: usize,
 }
 
 impl Glob {
     /// Makes a pattern that tells cases apart.
     #[must_use]
     pub fn new(pattern: &str) -> Glob {
-        Glob {
-            pattern: pattern.into(),
-            ignore_case: false,
-        }
+        Glob::of(pattern.into(), false)
     }
 
     /// Makes a pattern that takes ASCII letters of either case for the same.
     #[must_use]
     pub fn ignoring_case(pattern: &str) -> Glob {
+        Glob::of(pattern.to_ascii_lowercase().into(), true)
+    }
+
+    fn of(pattern: Box<str>, ignore_case: bool) -> Glob {
+        let wild = |ch: char| ch == '*' || ch == '?';
+        let head = pattern.find(wild).unwrap_or(pattern.len());
+        let tail = pattern
+            .rfind(wild)
+            .map_or(0, |last| pattern.len() - last - 1);
         Glob {
-            pattern: pattern.to_ascii_lowercase().into(),
-            ignore_case: true,
+            pattern,
+            ignore_case,
+            head,
+            tail,
         }
     }
 
@@ -35,6 +46,25 @@ impl Glob {
     /// Tells whether the whole of `text` fits. Takes at most pattern length × text length steps.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
+        self.ends_fit(text.as_bytes()) && self.walk(text)
+    }
+
+    /// Compares what stands before the first wildcard and after the last: most texts fit neither.
+    fn ends_fit(&self, text: &[u8]) -> bool {
+        let pattern = self.pattern.as_bytes();
+        let same = |one: &[u8], other: &[u8]| match self.ignore_case {
+            true => one.eq_ignore_ascii_case(other),
+            false => one == other,
+        };
+        let Some(room) = text.len().checked_sub(self.tail) else {
+            return false;
+        };
+        room >= self.head
+            && same(&pattern[..self.head], &text[..self.head])
+            && same(&pattern[pattern.len() - self.tail..], &text[room..])
+    }
+
+    fn walk(&self, text: &str) -> bool {
         let (mut pattern, mut rest) = (self.pattern.as_ref(), text);
         // Where to go back to: the pattern after the last star, and the text that the star has not yet taken.
         let mut retry: Option<(&str, &str)> = None;
@@ -98,6 +128,11 @@ mod tests {
             ("*☍?", "x☍y", true),
             ("**a", "bba", true),
             ("A", "a", false),
+            ("ab*ba", "aba", false),
+            ("ab*ba", "abba", true),
+            ("ab?", "ab☍", true),
+            ("?b", "☍b", true),
+            ("☍*☍", "☍", false),
         ];
         for (pattern, text, expected) in cases {
             assert_eq!(
@@ -107,6 +142,7 @@ mod tests {
             );
         }
         assert!(Glob::ignoring_case("HOLD*").matches("Hold.recognition"));
+        assert!(Glob::ignoring_case("*Ion").matches("Hold.recognitION"));
     }
 
     #[test]
