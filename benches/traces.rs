@@ -5,7 +5,7 @@
 //! TRACES_BATCHES=40000 TRACES_ROUNDS=3 cargo bench --bench traces
 //! ```
 //!
-//! A batch has one trace of 14 components, about 4.5 KB. All are signed before the clock starts, by an agent for each of
+//! A batch has one trace of 14 components, about 3.7 KB. All are signed before the clock starts, by an agent for each of
 //! 16 kept-alive connections. The bars:
 //!
 //! | what | bar |

@@ -93,7 +93,7 @@ fn component(place: usize) -> String {
     let mut data = String::new();
     write!(
         data,
-        r#"{{"attempt_index":{place},"agent_name":"scout","note":"the {place}th of several steps, with words enough to be about as long as a real one"{more}}}"#
+        r#"{{"attempt_index":{place},"agent_name":"scout","note":"the {place}th of several steps"{more}}}"#
     )
     .expect("a text");
     format!(
