@@ -385,7 +385,7 @@ timeless!(
                     break;
                 }
             }
-            tokio::task::yield_now().await;
+            pass_ms(1).await;
         }
         let refusal = refused.expect("held back");
         assert_eq!(refusal.code, "source_bursting");
