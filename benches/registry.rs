@@ -20,6 +20,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crowd::{Events, exchange, percentile, resident_kib, setting};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -89,23 +91,8 @@ async fn resting(dir: &Path) -> anyhow::Result<u64> {
 fn url(nth: usize) -> String {
     // Each has a pulse of its own, in no order: what is new belongs anywhere in the list.
     let pulse = nth * 7919 % 1_000_003;
-    let payload = base64_url(format!("{{\"pulse\":{pulse}}}").as_bytes());
+    let payload = URL_SAFE_NO_PAD.encode(format!("{{\"pulse\":{pulse}}}"));
     format!("https://peer.example/s/{nth:032x}?p={payload}")
-}
-
-fn base64_url(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut out = String::new();
-    for three in bytes.chunks(3) {
-        let bits = three
-            .iter()
-            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
-        let bits = bits << (8 * (3 - three.len()));
-        for nth in 0..=three.len() {
-            out.push(char::from(DIGITS[(bits >> (18 - 6 * nth) & 63) as usize]));
-        }
-    }
-    out
 }
 
 fn document(numbers: std::ops::Range<usize>) -> String {
