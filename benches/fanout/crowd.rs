@@ -22,7 +22,7 @@ const PUBLISHERS: usize = 64;
 /// Subscribers that connect at once.
 const CONNECTING: usize = 100;
 /// Clients of one loopback address: fewer than it has ports.
-const CLIENTS_PER_ADDRESS: usize = 20_000;
+const CLIENTS_PER_ADDRESS: usize = 1_000;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
