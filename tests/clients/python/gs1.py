@@ -74,7 +74,7 @@ class Reader:
         if sid == 0:
             return self._control(kind, payload)
         event = value(payload)
-        assert kind == ("ui" if event["topic"] == "rituals" else "doc")
+        assert kind == ("ui" if event["event"] == "ritual_status_update" else "doc")
         assert event["topic"] in self._topics[sid]
         self.names.append(event["event"])
         if event["event"] == "glint_emission":
