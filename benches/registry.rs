@@ -22,7 +22,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use crowd::{Events, exchange, percentile, resident_kib, setting};
+use crowd::{Events, exchange, micros_since, percentile, resident_kib, setting};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Child;
@@ -314,8 +314,4 @@ impl House {
         // A tick is 10 ms on every Linux that this runs on.
         Ok(Duration::from_millis(ticks * 10))
     }
-}
-
-fn micros_since(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)
 }

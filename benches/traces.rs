@@ -30,7 +30,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use crowd::{number, percentile, setting};
+use crowd::{micros_since, number, percentile, setting};
 use support::postgres::Postgres;
 use support::signed::Agent;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -304,10 +304,6 @@ async fn ended(mut tasks: JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
         ended??;
     }
     Ok(())
-}
-
-fn micros_since(due: Instant) -> u64 {
-    u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 fn median(mut numbers: Vec<f64>) -> f64 {

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use glint::json::Value;
+use support::dir::Dir;
 use support::gs1::{Cursors, text_frame};
 use support::ndjson::Lines;
 use support::sse::Events;
@@ -28,25 +29,11 @@ const ROUNDS: usize = 20;
 /// Publishers at once.
 const PUBLISHERS: usize = 3;
 
-/// A directory of one test, gone after it.
-struct Dir(PathBuf);
-
 impl Dir {
-    fn new(name: &str) -> Dir {
-        let dir = std::env::temp_dir().join(format!("glintcast-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).unwrap();
-        Dir(dir)
-    }
-
     /// Starts a broker on it that says nothing of its own after its first words.
-    fn broker(&self, settings: &[(&str, &str)]) -> Broker {
+    fn silent_broker(&self, settings: &[(&str, &str)]) -> Broker {
         let own = [("data.dir", self.text()), ("breath.tick_ms", "60000")];
         Broker::with(&[&own, settings].concat()).breathing()
-    }
-
-    fn text(&self) -> &str {
-        self.0.to_str().unwrap()
     }
 
     /// The newest segment.
@@ -55,12 +42,6 @@ impl Dir {
         let paths = entries.map(|entry| entry.unwrap().path());
         let is_segment = |path: &PathBuf| path.extension().is_some_and(|end| end == "log");
         paths.filter(is_segment).max().expect("a segment")
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -338,11 +319,11 @@ fn offer(broker: &Broker, key: &str, body: &str) -> (u16, Value<'static>) {
 #[test]
 fn a_glint_that_comes_again_after_a_kill_has_the_place_that_it_got() {
     let dir = Dir::new("again");
-    let broker = dir.broker(&[]);
+    let broker = dir.silent_broker(&[]);
     let glint = r#"{"id":"a","source":"s","content":"c"}"#;
     let first = broker.publish(glint);
     kill(broker);
-    let broker = dir.broker(&[]);
+    let broker = dir.silent_broker(&[]);
     assert_eq!(broker.publish(glint), first);
     let other = broker.publish(r#"{"id":"a","source":"s","content":"d"}"#);
     let kept = [first, other].map(|cursor| ("a".to_owned(), cursor));
@@ -352,7 +333,7 @@ fn a_glint_that_comes_again_after_a_kill_has_the_place_that_it_got() {
 #[test]
 fn an_idempotency_key_survives_a_kill() {
     let dir = Dir::new("keys");
-    let broker = dir.broker(&[]);
+    let broker = dir.silent_broker(&[]);
     let bodies = [r#"[{"id":"a"},{"id":"b"},{"n":3}]"#, r#"{"id":"c"}"#];
     let firsts: Vec<Value<'_>> = bodies
         .iter()
@@ -363,7 +344,7 @@ fn an_idempotency_key_survives_a_kill() {
         })
         .collect();
     kill(broker);
-    let broker = dir.broker(&[]);
+    let broker = dir.silent_broker(&[]);
     for (body, first) in bodies.iter().zip(firsts) {
         let key = body.get(..1).unwrap();
         let (status, again) = offer(&broker, key, body);
@@ -389,7 +370,7 @@ fn an_idempotency_key_survives_a_kill() {
 fn receipts_say_how_safely_a_glint_is_kept() {
     let dir = Dir::new("words");
     for (durability, settings) in [("fsync", &[][..]), ("os", &[("data.durability", "os")])] {
-        let broker = dir.broker(settings);
+        let broker = dir.silent_broker(settings);
         for (path, body) in [
             ("/glints", "{}"),
             ("/glints", "[{},{}]"),
@@ -400,7 +381,7 @@ fn receipts_say_how_safely_a_glint_is_kept() {
         }
         kill(broker);
     }
-    let broker = dir.broker(&[]);
+    let broker = dir.silent_broker(&[]);
     let last = broker.publish(r#"{"id":"last"}"#);
     let mut lines = broker.lines("?topics=glints&from=earliest");
     let mut heard = 1;
@@ -416,7 +397,7 @@ fn receipts_say_how_safely_a_glint_is_kept() {
 #[test]
 fn a_second_broker_on_the_same_directory_refuses_and_the_first_goes_on() {
     let dir = Dir::new("second");
-    let broker = dir.broker(&[]);
+    let broker = dir.silent_broker(&[]);
     let first = broker.publish(r#"{"id":"a"}"#);
     let (code, said) = refusal(&dir.0);
     assert_ne!(code, 0);
@@ -426,7 +407,7 @@ fn a_second_broker_on_the_same_directory_refuses_and_the_first_goes_on() {
     let second = broker.publish(r#"{"id":"b"}"#);
     assert!(place(&first) < place(&second));
     kill(broker);
-    let broker = dir.broker(&[]);
+    let broker = dir.silent_broker(&[]);
     let third = broker.publish(r#"{"id":"c"}"#);
     let heard = history(&broker, &third);
     let ids: Vec<&str> = heard.iter().map(|(id, _)| id.as_str()).collect();
@@ -435,7 +416,7 @@ fn a_second_broker_on_the_same_directory_refuses_and_the_first_goes_on() {
 
 /// Publishes `count` glints one after the other, and kills the broker; returns their cursors.
 fn filled(dir: &Dir, count: u64) -> Vec<String> {
-    let broker = dir.broker(&[]);
+    let broker = dir.silent_broker(&[]);
     let cursors = (0..count)
         .map(|n| broker.publish(&format!("{{\"id\":\"g{n}\",\"n\":{n}}}")))
         .collect();
@@ -464,7 +445,7 @@ fn damage_is_refused_and_put_aside_only_when_that_is_asked_for() {
         );
         assert_eq!(fs::read(&file).unwrap(), bytes, "a refusal changes nothing");
     }
-    let broker = dir.broker(&[("data.damaged", "quarantine")]);
+    let broker = dir.silent_broker(&[("data.damaged", "quarantine")]);
     let fresh = broker.publish(r#"{"id":"fresh","n":99}"#);
     assert!(
         place(&fresh).0 > place(&cursors[0]).0,
@@ -488,7 +469,7 @@ fn damage_is_refused_and_put_aside_only_when_that_is_asked_for() {
         .any(|path| path.to_string_lossy().ends_with(".damaged"));
     assert!(kept, "what is damaged is not thrown away");
     kill(broker);
-    let broker = dir.broker(&[]);
+    let broker = dir.silent_broker(&[]);
     let next = broker.publish(r#"{"id":"next","n":100}"#);
     assert_eq!(place(&next).0, place(&fresh).0, "the new life goes on");
     check(&history(&broker, &next), &[("fresh".to_owned(), fresh)]);
@@ -511,7 +492,7 @@ fn a_torn_end_costs_what_is_torn_and_nothing_else() {
             file.set_len(bytes.len() as u64).unwrap();
         }
         drop(file);
-        let broker = dir.broker(&[]);
+        let broker = dir.silent_broker(&[]);
         assert!(broker.log().contains("torn"), "{}", broker.log());
         let next = broker.publish(r#"{"id":"next"}"#);
         let mut expected: Vec<Kept> = (0..19)

@@ -9,31 +9,11 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use glint::json::{self, Value};
+use support::dir::Dir;
 use support::{Broker, count_at, eventually, parse, text_at};
-
-struct Dir(PathBuf);
-
-impl Dir {
-    fn new(name: &str) -> Dir {
-        let dir = std::env::temp_dir().join(format!("glintcast-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        Dir(dir)
-    }
-
-    fn text(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 const ADMIN: (&str, &str) = ("admin.open_on_loopback", "true");
 

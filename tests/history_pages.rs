@@ -9,33 +9,13 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
 
 use glint::json::Value;
+use support::dir::Dir;
 use support::{Broker, count_at, parse, text_at};
 
 /// Glints of each test.
 const GLINTS: u64 = 300;
-
-struct Dir(PathBuf);
-
-impl Dir {
-    fn new(name: &str) -> Dir {
-        let dir = std::env::temp_dir().join(format!("glintcast-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        Dir(dir)
-    }
-
-    fn text(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A broker of which memory holds little of what is on disk.
 fn broker(dir: &Dir) -> Broker {

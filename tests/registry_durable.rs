@@ -12,10 +12,10 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use support::dir::Dir;
 use support::sigils::{QUIET, merged_afresh, seal, upload, urls};
 use support::{Broker, PATIENCE, count_at, eventually};
 
@@ -23,28 +23,9 @@ use support::{Broker, PATIENCE, count_at, eventually};
 const ROUNDS: usize = 20;
 const UPLOADERS: usize = 8;
 
-/// A directory of one test, gone after it.
-struct Dir(PathBuf);
-
 impl Dir {
-    fn new(name: &str) -> Dir {
-        let dir = std::env::temp_dir().join(format!("glintcast-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).unwrap();
-        Dir(dir)
-    }
-
-    fn broker(&self) -> Broker {
-        Broker::with(&[
-            ("data.dir", self.0.to_str().unwrap()),
-            ("breath.tick_ms", "60000"),
-        ])
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+    fn silent_broker(&self) -> Broker {
+        Broker::with(&[("data.dir", self.text()), ("breath.tick_ms", "60000")])
     }
 }
 
@@ -101,7 +82,7 @@ fn every_acknowledged_url_is_there_after_any_kill() {
     // Any spread of moments will do, as long as it is the same in each run.
     let mut moment = 7_usize;
     for round in 0..rounds.unwrap_or(ROUNDS) {
-        let mut broker = dir.broker();
+        let mut broker = dir.silent_broker();
         let acked = AtomicUsize::new(0);
         moment = (moment * 31 + 11) % 41;
         let acks = thread::scope(|scope| {
@@ -121,7 +102,7 @@ fn every_acknowledged_url_is_there_after_any_kill() {
         });
         broker.wait();
         kept.extend(acks);
-        let broker = dir.broker();
+        let broker = dir.silent_broker();
         let there: HashSet<String> = urls(&broker.get("/sigils/urls?limit=200000"))
             .into_iter()
             .collect();
@@ -139,7 +120,7 @@ fn every_acknowledged_url_is_there_after_any_kill() {
 #[test]
 fn a_stop_in_good_order_leaves_the_state_in_the_vault() {
     let dir = Dir::new("registry-stop");
-    let mut broker = dir.broker();
+    let mut broker = dir.silent_broker();
     let document = |number: usize| format!("{:?}", records("x", number));
     for number in 0..20 {
         upload(&broker, QUIET, &[&document(number)]);
@@ -149,44 +130,39 @@ fn a_stop_in_good_order_leaves_the_state_in_the_vault() {
     assert!(broker.wait().success());
     // With nothing of the log left the vault has it all.
     fs::remove_dir_all(dir.0.join("log")).unwrap();
-    let broker = dir.broker();
+    let broker = dir.silent_broker();
     assert_eq!(seal(&broker), before);
     // And what comes then is kept like anything else.
     upload(&broker, QUIET, &[&document(100)]);
     let after = seal(&broker);
     broker.signal("KILL");
     drop(broker);
-    assert_eq!(seal(&dir.broker()), after);
+    assert_eq!(seal(&dir.silent_broker()), after);
 }
 
 #[test]
 fn the_log_alone_is_enough() {
     let dir = Dir::new("registry-log");
-    let mut broker = dir.broker();
+    let mut broker = dir.silent_broker();
     upload(&broker, QUIET, &[&format!("{:?}", records("x", 1))]);
     let before = seal(&broker);
     broker.signal("TERM");
     broker.wait();
     fs::remove_file(dir.0.join("vault.redb")).unwrap();
-    assert_eq!(seal(&dir.broker()), before);
+    assert_eq!(seal(&dir.silent_broker()), before);
 }
 
 #[test]
 fn a_switch_to_closure_merges_all_again_and_stays() {
     let dir = Dir::new("registry-closure");
-    let broker = dir.broker();
+    let broker = dir.silent_broker();
     // The second record's member names a parent that only closure reads.
     let named = "https://peer.example/s/L2?p=eyJwdWxzZSI6NTF9#add=https%3A%2F%2Fpeer.example%2Fs%2FA2%3Fp%3DeyJwdWxzZSI6MiwicGFyZW50VXJsIjoiaHR0cHM6Ly9wZWVyLmV4YW1wbGUvcy9QP3A9ZXlKd2RXeHpaU0k2T1gwIn0&add=https%3A%2F%2Fpeer.example%2Fs%2FB%3Fp%3DeyJwdWxzZSI6MjB9";
     let first = "https://peer.example/s/L1?p=eyJwdWxzZSI6NTB9#add=https%3A%2F%2Fpeer.example%2Fs%2FA1%3Fp%3DeyJwdWxzZSI6MX0&add=https%3A%2F%2Fpeer.example%2Fs%2FB%3Fp%3DeyJwdWxzZSI6MjB9";
     let told = upload(&broker, QUIET, &[&format!("[{first:?},{named:?}]")]);
     assert_eq!(count_at(&told.json(), &["registry_urls"]), 5);
     drop(broker);
-    let closed = || {
-        Broker::with(&[
-            ("data.dir", dir.0.to_str().unwrap()),
-            ("registry.mode", "closure"),
-        ])
-    };
+    let closed = || Broker::with(&[("data.dir", dir.text()), ("registry.mode", "closure")]);
     let broker = closed();
     assert_eq!(urls(&broker.get("/sigils/urls")).len(), 6);
     let before = seal(&broker);

@@ -9,12 +9,12 @@
 mod support;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::{fs, thread};
+use std::thread;
 
 use glint::json::object;
 use registry::seal::seal;
+use support::dir::Dir;
 use support::sigils::{QUIET, merged_afresh, urls};
 use support::{Broker, count_at, eventually, text_at};
 
@@ -22,24 +22,6 @@ use support::{Broker, count_at, eventually, text_at};
 const URLS: usize = 120_000;
 const PAGE: usize = 5000;
 const WRITERS: usize = 2;
-
-/// A directory of one test, gone after it.
-struct Dir(PathBuf);
-
-impl Dir {
-    fn new(name: &str) -> Dir {
-        let dir = std::env::temp_dir().join(format!("glintcast-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).unwrap();
-        Dir(dir)
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Uploads some records of a name.
 fn upload(broker: &Broker, name: &str, numbers: std::ops::Range<usize>) {
@@ -103,10 +85,7 @@ impl Drop for End<'_> {
 #[test]
 fn each_page_is_one_of_a_list_that_existed_while_others_write() {
     let dir = Dir::new("registry-pages");
-    let broker = Broker::with(&[
-        ("data.dir", dir.0.to_str().unwrap()),
-        ("breath.tick_ms", "60000"),
-    ]);
+    let broker = Broker::with(&[("data.dir", dir.text()), ("breath.tick_ms", "60000")]);
     for first in (0..URLS).step_by(URLS / 8) {
         upload(&broker, "base", first..first + URLS / 8);
     }

@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use glint::json::Value;
+use support::dir::Dir;
 use support::{Broker, count_at, eventually, parse, text_at};
 
 const ROUNDS: usize = 20;
@@ -78,21 +78,10 @@ impl Listener {
     }
 }
 
-struct Dir(PathBuf);
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn effects_survive_kills_calls_at_least_once_and_glints_exactly_once() {
     let listener = Listener::start();
-    let dir = std::env::temp_dir().join(format!("glintcast-ritual-kills-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&dir);
-    fs::create_dir_all(&dir).unwrap();
-    let dir = Dir(dir);
+    let dir = Dir::new("ritual-kills");
     let rules = dir.0.join("rules.toml");
     let url = format!("http://{}/", listener.address);
     let text = format!(
@@ -101,7 +90,7 @@ fn effects_survive_kills_calls_at_least_once_and_glints_exactly_once() {
     );
     fs::write(&rules, text).unwrap();
     let settings = [
-        ("data.dir", dir.0.to_str().unwrap()),
+        ("data.dir", dir.text()),
         ("rituals.file", rules.to_str().unwrap()),
         ("rituals.webhook_private", "true"),
         ("breath.tick_ms", "60000"),

@@ -11,13 +11,12 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use glint::json::Value;
+use support::dir::Dir;
 use support::postgres::Postgres;
 use support::signed::Agent;
 use support::{Broker, count_at, eventually, parse, text_at};
@@ -28,29 +27,7 @@ const CALLS: usize = 2;
 /// Publishers at once.
 const PUBLISHERS: usize = 2;
 
-/// A directory of one test, gone after it.
-struct Dir(PathBuf);
-
-impl Dir {
-    fn new(name: &str) -> Dir {
-        let dir = std::env::temp_dir().join(format!("glintcast-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).unwrap();
-        Dir(dir)
-    }
-
-    fn broker(&self, postgres: &Postgres) -> Broker {
-        broker(postgres, &[("data.dir", self.0.to_str().unwrap())])
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn broker(postgres: &Postgres, settings: &[(&str, &str)]) -> Broker {
+fn start(postgres: &Postgres, settings: &[(&str, &str)]) -> Broker {
     let url = postgres.url();
     let own = [
         ("postgres.url", url.as_str()),
@@ -156,7 +133,7 @@ fn every_acknowledged_trace_is_there_once_and_in_order_whoever_crashes() {
         next: AtomicUsize::new(0),
         acknowledged: Mutex::default(),
     };
-    let mut broker = dir.broker(&postgres);
+    let mut broker = start(&postgres, &[("data.dir", dir.text())]);
     enrol(&broker, &agent);
     load.run(&broker, || {
         load.until(100);
@@ -168,7 +145,7 @@ fn every_acknowledged_trace_is_there_once_and_in_order_whoever_crashes() {
     broker.wait();
     drop(broker);
     postgres.resume();
-    let broker = dir.broker(&postgres);
+    let broker = start(&postgres, &[("data.dir", dir.text())]);
     load.run(&broker, || {
         load.until(50);
         // And once more while the broker lives: it notices, says so, and needs nobody.
@@ -223,7 +200,10 @@ fn what_the_database_refuses_for_good_is_listed_and_holds_nothing_up() {
     };
     // Several brokers find an empty database at once: one makes the tables, all of them go on.
     let (one, two) = (Dir::new("boots-1"), Dir::new("boots-2"));
-    let brokers = [one.broker(&postgres), two.broker(&postgres)];
+    let brokers = [
+        start(&postgres, &[("data.dir", one.text())]),
+        start(&postgres, &[("data.dir", two.text())]),
+    ];
     for broker in &brokers {
         eventually("the tables are there", || {
             text_at(&sink(broker), &["state"]) == "current"

@@ -235,3 +235,8 @@ pub(crate) fn resident_kib(pid: u32) -> anyhow::Result<u64> {
         .context("VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
+
+/// Returns the microseconds since an instant.
+pub(crate) fn micros_since(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

@@ -33,6 +33,7 @@
 )]
 #![allow(clippy::print_stderr, reason = "the log of a broker that failed")]
 
+pub mod dir;
 pub mod fixtures;
 pub mod glints;
 pub mod gs1;

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 
 use glint::json::Value;
 
+pub use super::dir::Dir;
 use super::http::Answer;
 use super::{Broker, eventually, parse, text_at};
 
@@ -14,21 +14,7 @@ pub const OPEN: (&str, &str) = ("admin.open_on_loopback", "true");
 /// What bodies are.
 pub const JSON: &str = "application/json";
 
-/// A directory of one test, gone after it.
-pub struct Dir(PathBuf);
-
 impl Dir {
-    pub fn new(name: &str) -> Dir {
-        let dir = std::env::temp_dir().join(format!("glintcast-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).unwrap();
-        Dir(dir)
-    }
-
-    pub fn text(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-
     pub fn path(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()
     }
@@ -41,12 +27,6 @@ impl Dir {
 
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.0.join(name)).unwrap_or_default()
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -1,13 +1,12 @@
 //! Signed traces: keys, batches, and what is said of them.
 
-use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use attest::PrivateKey;
 use attest::seal::write_signature;
 use glint::json::{Value, object};
 
+pub use super::dir::Dir;
 use super::http::Answer;
 use super::{Broker, text_at};
 
@@ -18,30 +17,10 @@ pub const EVENTS: &str = "/api/v1/accord/events";
 /// Where keys are.
 pub const KEYS: &str = "/api/v1/accord/public-keys";
 
-/// A directory of one test, gone after it.
-pub struct Dir(pub PathBuf);
-
 impl Dir {
-    pub fn new(name: &str) -> Dir {
-        let dir = std::env::temp_dir().join(format!("glintcast-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).unwrap();
-        Dir(dir)
-    }
-
-    pub fn text(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-
     pub fn broker(&self, settings: &[(&str, &str)]) -> Broker {
         let own = [("data.dir", self.text()), ("admin.token", TOKEN)];
         Broker::with(&[&own, settings].concat())
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

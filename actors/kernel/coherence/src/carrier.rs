@@ -104,9 +104,9 @@ impl Carrier {
     /// The unit vector of a place within the cycle. Quarters of it are exact, as two events half a cycle apart cancel.
     fn turn(&self, rest_us: i64) -> Complex {
         let quarters = 4.0 * rest_us as f64 / self.period_us as f64;
-        let whole = quarters as u8;
-        let Complex { re, im } = of_quarter(quarters - f64::from(whole));
-        match whole {
+        let whole = quarters.floor();
+        let Complex { re, im } = Complex::unit(FRAC_PI_2 * (quarters - whole));
+        match whole as u8 {
             0 => Complex { re, im },
             1 => Complex { re: -im, im: re },
             2 => Complex { re: -re, im: -im },
@@ -141,46 +141,6 @@ impl Carrier {
         let turns = tau_us as f64 / self.period_us as f64 * f64::from(self.harmonic);
         1.0 / (TAU * turns).hypot(1.0)
     }
-}
-
-/// Coefficients of sine and cosine by the square of the angle, after the first: Taylor's, from the highest.
-const SINE: [f64; 8] = [
-    1.0 / 355_687_428_096_000.0,
-    -1.0 / 1_307_674_368_000.0,
-    1.0 / 6_227_020_800.0,
-    -1.0 / 39_916_800.0,
-    1.0 / 362_880.0,
-    -1.0 / 5_040.0,
-    1.0 / 120.0,
-    -1.0 / 6.0,
-];
-const COSINE: [f64; 8] = [
-    1.0 / 20_922_789_888_000.0,
-    -1.0 / 87_178_291_200.0,
-    1.0 / 479_001_600.0,
-    -1.0 / 3_628_800.0,
-    1.0 / 40_320.0,
-    -1.0 / 720.0,
-    1.0 / 24.0,
-    -1.0 / 2.0,
-];
-
-/// Returns the unit vector of a part of a quarter turn, from 0 up to 1.
-///
-/// Counted from the nearer end the angle is π/4 at most, where these terms leave less than 1e-17: half the work of a
-/// library that knows all angles.
-fn of_quarter(part: f64) -> Complex {
-    let is_near = part <= 0.5;
-    let angle = FRAC_PI_2 * if is_near { part } else { 1.0 - part };
-    let square = angle * angle;
-    let sum = |terms: &[f64; 8]| square * terms.iter().fold(0.0, |sum, term| sum * square + term);
-    let (sine, cosine) = (angle + angle * sum(&SINE), 1.0 + sum(&COSINE));
-    let (re, im) = if is_near {
-        (cosine, sine)
-    } else {
-        (sine, cosine)
-    };
-    Complex { re, im }
 }
 
 /// A scale of oscillation with a name.
@@ -271,20 +231,6 @@ mod tests {
         let err = "micro".parse::<Preset>().expect_err("nanoseconds");
         assert!(err.to_string().contains("no nanoseconds"), "{err}");
         assert_eq!("macro".parse(), Ok(Preset::Macro));
-    }
-
-    #[test]
-    fn places_are_the_angles_that_they_are_of() {
-        let carrier = Carrier::new(1_000_000, 0).expect("carrier");
-        for rest in (0..1_000_000).step_by(97) {
-            let angle = TAU * rest as f64 / 1e6;
-            let unit = carrier.unit(rest);
-            assert!((unit.re - angle.cos()).abs() < 2e-15, "{rest}");
-            assert!((unit.im - angle.sin()).abs() < 2e-15, "{rest}");
-        }
-        for (rest, re, im) in [(0, 1.0, 0.0), (250_000, 0.0, 1.0), (500_000, -1.0, 0.0)] {
-            assert_eq!((carrier.unit(rest).re, carrier.unit(rest).im), (re, im));
-        }
     }
 
     #[test]

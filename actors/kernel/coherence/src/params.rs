@@ -31,8 +31,6 @@ pub struct Params {
     pub companions: Companions,
     pub(crate) master_rate: f64,
     pub(crate) emissary_rate: f64,
-    /// How often the Master's decay is squared to be the Emissary's, where it can be: an exponential costs more.
-    pub(crate) squarings: Option<u32>,
     pub(crate) variance_factor: f64,
 }
 
@@ -139,19 +137,8 @@ impl Params {
             companions: Companions::default(),
             master_rate: -1.0 / slow,
             emissary_rate: -1.0 / fast,
-            squarings: squarings(master_tau_us, emissary_tau_us),
             variance_factor: sync::variance_factor(fast / period, slow / period),
         })
-    }
-
-    /// Returns what Master and Emissary are multiplied by when so many microseconds pass.
-    pub(crate) fn decays(&self, passed: f64) -> (f64, f64) {
-        let slower = (passed * self.master_rate).exp();
-        let faster = match self.squarings {
-            Some(count) => (0..count).fold(slower, |decay, _| decay * decay),
-            None => (passed * self.emissary_rate).exp(),
-        };
-        (slower, faster)
     }
 
     /// Returns what is allowed and yet unwise, for whoever starts the broker.
@@ -184,9 +171,4 @@ impl Params {
             ..params
         })
     }
-}
-
-/// Few squarings lose no digit that counts.
-fn squarings(slow: i64, fast: i64) -> Option<u32> {
-    (0..=6).find(|count| fast.checked_mul(1 << count) == Some(slow))
 }

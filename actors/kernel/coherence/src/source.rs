@@ -116,10 +116,11 @@ impl Source {
             return Outcome::Slot;
         }
         let passed = at_us.saturating_sub(self.at_us) as f64;
-        let (slower, faster) = params.decays(passed);
+        let slower = (passed * params.master_rate).exp();
         let first = self.master.whole.mass == 0.0;
         self.master.advance(slower, turn);
-        self.emissary.advance(faster, turn);
+        self.emissary
+            .advance((passed * params.emissary_rate).exp(), turn);
         match turn {
             Turn::None => {}
             Turn::One => self.taken_before = std::mem::take(&mut self.taken),
