@@ -42,22 +42,32 @@ fn main() -> anyhow::Result<()> {
     }
     let nats = jetstream::find();
     println!(
-        "{:>10} {:>6} {:>12} {:>12} {:>6} {:>12} {:>6} {:>12}",
-        "publishers", "batch", "disk floor/s", "emitter/s", "part", "HTTP/s", "part", "JetStream/s"
+        "{:>10} {:>6} {:>12} {:>12} {:>6} {:>8} {:>12} {:>6} {:>12}",
+        "publishers",
+        "batch",
+        "disk floor/s",
+        "emitter/s",
+        "part",
+        "a sync",
+        "HTTP/s",
+        "part",
+        "JetStream/s"
     );
     for (publishers, batch) in [(1, 1), (16, 1), (64, 1), (256, 1), (1, 100)] {
-        let mut rows: [Vec<f64>; 4] = Default::default();
+        let mut rows: [Vec<f64>; 5] = Default::default();
         for _ in 0..ROUNDS {
             rows[0].push(floor(publishers * batch)?);
-            rows[1].push(System::new().block_on(emitter::acked(publishers, batch, TIME))?);
+            let (rate, a_sync) = System::new().block_on(emitter::acked(publishers, batch, TIME))?;
+            rows[1].push(rate);
+            rows[4].push(a_sync);
             rows[2].push(block_on(over_http(publishers, batch))?);
             if let Some(nats) = &nats {
                 rows[3].push(block_on(jetstream::acked(nats, publishers, batch, TIME))?);
             }
         }
-        let [floor, emitter, http, jetstream] = rows.map(median);
+        let [floor, emitter, http, jetstream, a_sync] = rows.map(median);
         println!(
-            "{publishers:>10} {batch:>6} {floor:>12.0} {emitter:>12.0} {:>5.0}% {http:>12.0} {:>5.0}% {jetstream:>12.0}",
+            "{publishers:>10} {batch:>6} {floor:>12.0} {emitter:>12.0} {:>5.0}% {a_sync:>8.1} {http:>12.0} {:>5.0}% {jetstream:>12.0}",
             emitter / floor * 100.0,
             http / floor * 100.0
         );

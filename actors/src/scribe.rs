@@ -245,7 +245,7 @@ impl Hand {
                 return;
             }
             let took = self.desk.clock.instant().duration_since(began);
-            self.gather.wait(jobs, answered, took, &self.desk.clock);
+            self.gather.wait(jobs, answered, took);
         }
         if let Err(err) = self.desk.writer.witness(self.desk.clock.now().0) {
             tracing::warn!(%err, "the log was not given a last witness");

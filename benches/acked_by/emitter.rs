@@ -7,7 +7,7 @@ use actix::{Actor as _, Arbiter};
 use actors::clock::Clock;
 use actors::emitter::{Emitter, Offer, Once, Window};
 use actors::mail::{Bound, Post};
-use actors::metrics::Metrics;
+use actors::metrics::{Metrics, Stage};
 use actors::scribe::{Archive, Bells, Desk, Durability, Restored, Scribe};
 use actors::tail::{Limits, Tail};
 use actors::warden::{Tripwire, Warden};
@@ -17,12 +17,16 @@ use ledger::{Options, StdDisk, Writer};
 use prometheus::Registry;
 use uuid::Uuid;
 
-/// Acknowledged glints a second.
-pub(crate) async fn acked(publishers: usize, batch: usize, time: Duration) -> anyhow::Result<f64> {
+/// Acknowledged glints a second, and in one sync.
+pub(crate) async fn acked(
+    publishers: usize,
+    batch: usize,
+    time: Duration,
+) -> anyhow::Result<(f64, f64)> {
     let dir = crate::dir("emitter")?;
     let clock = Clock::system();
     let arbiter = Arbiter::new();
-    let post = office(&dir, &clock, &arbiter)?;
+    let (post, metrics) = office(&dir, &clock, &arbiter)?;
     let draft = Draft::read(crate::glint().as_bytes(), 4096, Uuid::nil())?;
     let began = clock.instant();
     let publisher = || {
@@ -45,9 +49,10 @@ pub(crate) async fn acked(publishers: usize, batch: usize, time: Duration) -> an
         acked += task.await.context("a publisher")??;
     }
     let rate = acked as f64 / began.elapsed().as_secs_f64();
+    let syncs = metrics.stage(Stage::Sync).get_sample_count();
     arbiter.stop();
     let _ = std::fs::remove_dir_all(&dir);
-    Ok(rate)
+    Ok((rate, acked as f64 / syncs as f64))
 }
 
 /// An emitter with a log in `dir`, on a thread of its own.
@@ -55,10 +60,15 @@ fn office(
     dir: &std::path::Path,
     clock: &Clock,
     arbiter: &Arbiter,
-) -> anyhow::Result<Post<Emitter>> {
+) -> anyhow::Result<(Post<Emitter>, Metrics)> {
     let metrics = Metrics::register(&Registry::new())?;
     let disk = Arc::new(StdDisk::open(dir)?);
-    let (writer, _) = Writer::open(disk, Options::default(), 1_000_000)?;
+    // As the broker has it.
+    let options = Options {
+        fill_bytes: 1 << 20,
+        ..Options::default()
+    };
+    let (writer, _) = Writer::open(disk, options, 1_000_000)?;
     let limits = Limits {
         events: 10_000,
         bytes: 64 << 20,
@@ -91,5 +101,6 @@ fn office(
         count: 4096,
         bytes: 64 << 20,
     };
-    Ok(Post::new(addr, "emitter", bound, &metrics))
+    let post = Post::new(addr, "emitter", bound, &metrics);
+    Ok((post, metrics))
 }

@@ -2,17 +2,17 @@
 //!
 //! Publishers that wait for each acknowledgement all come back right after it. Whoever begins the next group with the
 //! first of them lets the others miss it: groups are then half as large as they could be, and each costs a sync. So the
-//! scribe lets others run until as many have come as were answered, for a part of the time that the sync took at most.
-//! Where nobody comes back, as with publishers at a steady rate, it soon stops waiting.
+//! scribe sleeps until as many have come as were answered: for a part of the time that the last group took, and for as long
+//! as that if they come much faster than others did meanwhile. Where nobody comes back, as with publishers at a steady
+//! rate, it soon stops waiting.
 
 use std::time::Duration;
 
 use super::GROUP;
 use super::queue::Outlet;
-use crate::clock::Clock;
 
-/// Part of the time of the last group that may be waited.
-const PART: u32 = 3;
+/// Part of the time of the last group that is waited at first.
+const PART: usize = 3;
 /// Longest wait.
 const LONGEST: Duration = Duration::from_millis(1);
 /// Groups without a wait, after waits for nothing.
@@ -29,17 +29,20 @@ pub(super) struct Gather {
 
 impl Gather {
     /// Waits for the `answered` ones of a group that took so long.
-    pub(super) fn wait(&mut self, jobs: &Outlet, answered: usize, took: Duration, clock: &Clock) {
+    pub(super) fn wait(&mut self, jobs: &Outlet, answered: usize, took: Duration) {
         if self.left > 0 || answered == 0 {
             self.left = self.left.saturating_sub(1);
             return;
         }
-        let expected = (answered + jobs.waiting()).min(GROUP.0);
-        let deadline = clock.instant() + (took / PART).min(LONGEST);
-        while jobs.waiting() < expected && clock.instant() < deadline {
-            std::thread::yield_now();
+        let before = jobs.waiting();
+        let expected = (answered + before).min(GROUP.0);
+        let longest = took.min(LONGEST);
+        let first = longest / PART as u32;
+        let mut waiting = jobs.wait(expected, first);
+        if waiting < expected && are_back(before, waiting) {
+            waiting = jobs.wait(expected, longest - first);
         }
-        self.note(jobs.waiting() * 2 >= expected);
+        self.note(waiting * 2 >= expected);
     }
 
     fn note(&mut self, was_worth_it: bool) {
@@ -52,9 +55,24 @@ impl Gather {
     }
 }
 
+/// Tells whether those who came in the part of the time came at more than twice the pace of those `before`, who had all of
+/// it: they were answered just now, then.
+fn are_back(before: usize, waiting: usize) -> bool {
+    waiting.saturating_sub(before) * PART > before * 2
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_burst_after_the_answers_is_told_from_a_steady_rate() {
+        assert!(are_back(0, 1));
+        assert!(are_back(28, 28 + 24));
+        // A third of the time brings a third of what all of it brought.
+        assert!(!are_back(30, 30 + 10));
+        assert!(!are_back(0, 0));
+    }
 
     #[test]
     fn who_waits_for_nobody_soon_waits_seldom_and_takes_heart_again() {

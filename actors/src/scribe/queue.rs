@@ -1,7 +1,6 @@
 //! What waits for the disk: put there one by one, taken all at once.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,14 +40,13 @@ struct Shared {
     bound: usize,
     state: Mutex<State>,
     filled: Condvar,
-    /// How many jobs wait, for who only wants to know that.
-    waiting: AtomicUsize,
 }
 
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
-    is_awaited: bool,
+    /// How many jobs must wait before the thread is woken; 0 when it does not sleep.
+    awaited: usize,
     /// Nobody puts anything in any more.
     is_over: bool,
     /// Nobody takes anything out any more.
@@ -76,7 +74,6 @@ pub(super) fn queue(bound: usize) -> (Inlet, Outlet) {
         bound,
         state: Mutex::default(),
         filled: Condvar::new(),
-        waiting: AtomicUsize::new(0),
     });
     let inlet = Inlet {
         shared: shared.clone(),
@@ -102,9 +99,9 @@ impl Inlet {
             return Err(job);
         }
         state.jobs.push_back(job);
-        self.shared.note(&state);
-        // A wake is a call to the system: only for a thread that sleeps.
-        if std::mem::take(&mut state.is_awaited) {
+        // A wake is a call to the system: only for a thread that sleeps, and has what it sleeps for.
+        if state.awaited > 0 && state.jobs.len() >= state.awaited {
+            state.awaited = 0;
             self.shared.filled.notify_one();
         }
         Ok(())
@@ -127,13 +124,7 @@ impl Outlet {
         (max_events, max_bytes): (usize, usize),
         patience: Duration,
     ) -> bool {
-        let mut state = self.shared.lock();
-        if state.jobs.is_empty() && !state.is_over {
-            state.is_awaited = true;
-            let waited = self.shared.filled.wait_timeout(state, patience);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            state.is_awaited = false;
-        }
+        let mut state = self.shared.wait(1, patience);
         let (mut events, mut bytes) = (0, 0);
         while events < max_events && bytes < max_bytes {
             let Some(job) = state.jobs.pop_front() else {
@@ -143,13 +134,17 @@ impl Outlet {
             bytes += job.weight();
             group.push(job);
         }
-        self.shared.note(&state);
         !(group.is_empty() && state.is_over)
     }
 
     /// Returns how many jobs wait.
     pub(super) fn waiting(&self) -> usize {
-        self.shared.waiting.load(Ordering::Relaxed)
+        self.shared.lock().jobs.len()
+    }
+
+    /// Waits until so many jobs wait, up to `patience`. Returns how many do.
+    pub(super) fn wait(&self, count: usize, patience: Duration) -> usize {
+        self.shared.wait(count, patience).jobs.len()
     }
 
     /// Ends the queue, and returns what nobody will take.
@@ -168,8 +163,16 @@ impl Drop for Outlet {
 }
 
 impl Shared {
-    fn note(&self, state: &State) {
-        self.waiting.store(state.jobs.len(), Ordering::Relaxed);
+    fn wait(&self, count: usize, patience: Duration) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        if state.jobs.len() >= count || state.is_over {
+            return state;
+        }
+        state.awaited = count;
+        let waited = self.filled.wait_timeout(state, patience);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.awaited = 0;
+        state
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
