@@ -151,7 +151,9 @@ fn cast() -> (Post<Emitter>, ShardHandle) {
         &metrics,
         Tripwire::idle(),
     );
-    emitter.tell(AddBell(bell), 0).expect("room");
+    let topics = glint::Topics::ALL;
+    let add = AddBell { bell, topics };
+    emitter.tell(add, 0).expect("room");
     (emitter, handle)
 }
 

@@ -41,6 +41,7 @@ use ::coherence::{
 };
 use actix::prelude::*;
 use glint::{Event, Name, Refusal, RefusalKind, Stamp};
+use tokio::time::Instant;
 
 pub use self::act::{Act, contract_of, entry_of, malformed, number, promoted, refusal, whole};
 pub use self::answer::{Ask, Order};
@@ -120,6 +121,8 @@ pub struct Coherence {
     tools: Tools,
     puller: Puller,
     clapper: Option<Clapper>,
+    /// When it last looked because it was rung.
+    looked: Instant,
     engine: Engine,
     mesh: Mesh,
     /// Which life of this node, for the mesh.
@@ -181,6 +184,7 @@ impl Coherence {
             approximate: false,
             failed: false,
             clapper: None,
+            looked: tools.clock.instant(),
             puller,
             settings,
             tools,
@@ -200,6 +204,14 @@ impl Coherence {
         self
     }
 
+    fn rung(&mut self, ctx: &mut Context<Self>) {
+        self.looked = self.tools.clock.instant();
+        if let Some(clapper) = &self.clapper {
+            clapper.lift();
+        }
+        self.read_on(ctx);
+    }
+
     /// Reads on, a page at a time, and lets others of this thread have their turn in between.
     fn read_on(&mut self, ctx: &mut Context<Self>) {
         if self.failed {
@@ -209,7 +221,7 @@ impl Coherence {
         let more = match self.puller.pull(PAGE) {
             Ok(Pull::Events(events)) => {
                 self.guarded(|office| office.measure(&events));
-                true
+                self.puller.position() < self.tools.tail.head().seq
             }
             Ok(Pull::Gone { from, to }) => {
                 self.approximate = true;
@@ -528,13 +540,13 @@ impl Handler<Ring> for Coherence {
     type Result = ();
 
     fn handle(&mut self, _: Ring, ctx: &mut Self::Context) {
-        // The bell stays silent meanwhile: a wake for each group of the log would cost more than measuring it.
-        ctx.run_later(GATHER, |office, ctx| {
-            if let Some(clapper) = &office.clapper {
-                clapper.lift();
-            }
-            office.read_on(ctx);
-        });
+        let now = self.tools.clock.instant();
+        let rest = (self.looked + GATHER).saturating_duration_since(now);
+        match rest.is_zero() {
+            true => self.rung(ctx),
+            // The bell stays silent meanwhile: a wake for each group of the log would cost more than measuring it.
+            false => drop(ctx.run_later(rest, Self::rung)),
+        }
     }
 }
 

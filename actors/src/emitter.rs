@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use coherence::Verdict;
-use glint::{Draft, Event, Name, Offset, Refusal, RefusalKind, Stamp, Topic};
+use glint::{Draft, Event, Name, Offset, Refusal, RefusalKind, Stamp, Topic, Topics};
 
 pub use self::commit::{Commit, Entry};
 pub use self::counts::{Counts, CountsHandle, MAX_WORDS};
@@ -97,7 +97,12 @@ pub struct Announce {
 /// Adds a worker that is to be rung from now on.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct AddBell(pub Bell);
+pub struct AddBell {
+    /// Rings.
+    pub bell: Bell,
+    /// What it rings for.
+    pub topics: Topics,
+}
 
 /// From now on nothing is taken from outside.
 #[derive(Debug, Clone, Copy, Message)]
@@ -439,7 +444,8 @@ impl Handler<Letter<AddBell>> for Emitter {
     type Result = ();
 
     fn handle(&mut self, letter: Letter<AddBell>, _: &mut Self::Context) {
-        self.bells.add(letter.message.0);
+        let AddBell { bell, topics } = letter.message;
+        self.bells.add(bell, topics);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix::prelude::*;
+use glint::Topics;
 use prometheus::IntGauge;
 use wire::Form;
 
@@ -88,7 +89,9 @@ impl Handler<Letter<Enrol>> for Hub {
         let Enrol { bell, shard } = letter.message;
         self.shards.push(shard);
         self.workers.set(self.shards.len() as i64);
-        if let Err(err) = self.emitter.tell(AddBell(bell), 0) {
+        let topics = Topics::ALL;
+        let add = AddBell { bell, topics };
+        if let Err(err) = self.emitter.tell(add, 0) {
             tracing::error!(%err, "a worker will not hear of new events");
         }
     }

@@ -214,8 +214,10 @@ impl Responder {
                         all
                     });
                     self.take(outcome, ctx);
-                    // Others on this thread have their turn between two pages.
-                    ctx.notify(Ring);
+                    if self.puller.position() < self.partners.tail.head().seq {
+                        // Others on this thread have their turn between two pages.
+                        ctx.notify(Ring);
+                    }
                 }
                 Ok(Pull::Gone { from, to }) => {
                     tracing::warn!(from, to, "rituals did not see events that are gone");

@@ -18,10 +18,10 @@ mod queue;
 mod record;
 mod restore;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use glint::{Event, Refusal, RefusalKind};
+use glint::{Event, Refusal, RefusalKind, Topics};
 use ledger::{LedgerError, Record, Recovery, Writer};
 use prometheus::Histogram;
 
@@ -70,32 +70,30 @@ impl Durability {
     }
 }
 
-/// The workers to be rung, shared by who rings them.
+/// Who is to be rung, and for which topics; shared by who rings.
 #[derive(Debug, Clone, Default)]
 pub struct Bells {
-    bells: Arc<Mutex<Vec<Bell>>>,
+    bells: Arc<Mutex<Vec<(Bell, Topics)>>>,
 }
 
 impl Bells {
-    /// Adds a worker, and rings it: it may have missed something.
-    pub fn add(&self, bell: Bell) {
+    /// Adds a bell, and rings it: something may have been missed.
+    pub fn add(&self, bell: Bell, topics: Topics) {
         bell.ring();
-        self.bells
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(bell);
+        self.lock().push((bell, topics));
     }
 
-    /// Rings all workers.
-    pub fn ring(&self) {
-        for bell in self
-            .bells
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
-            bell.ring();
+    /// Rings for events of these topics. To wake a thread that has no use for them costs more than they do.
+    pub fn ring(&self, news: Topics) {
+        for (bell, topics) in self.lock().iter() {
+            if topics.overlaps(news) {
+                bell.ring();
+            }
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Bell, Topics)>> {
+        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -263,11 +261,12 @@ impl Hand {
         for job in &mut *group {
             events.append(&mut job.events);
         }
+        let news = events.iter().map(Event::topic).collect();
         self.desk.tail.push(events);
         for done in group.drain(..).filter_map(|job| job.done) {
             done(Ok(()));
         }
-        self.desk.bells.ring();
+        self.desk.bells.ring(news);
         let floor = self.desk.writer.retain(self.desk.clock.now().0)?;
         self.desk.metrics.ledger_floor.set(floor as i64);
         self.desk

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use glint::{Event, Offset};
+use glint::{Event, Offset, Topics};
 use thiserror::Error;
 
 use self::courier::Courier;
@@ -34,6 +34,9 @@ use crate::mail::{Bell, Clapper, Post, Ring};
 use crate::tail::Tail;
 use crate::vault::SharedVault;
 use crate::warden::Tripwire;
+
+/// How often it looks whether the order has gone on without events for it.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why a store did not do what it was asked to.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -69,6 +72,8 @@ pub struct Settings {
     pub name: &'static str,
     /// Tells which events it takes.
     pub wants: fn(&Event) -> bool,
+    /// The topics of those. It is rung for them alone; for its place in the order it looks once a second.
+    pub topics: Topics,
     /// Most events of a batch.
     pub batch_events: usize,
     /// Bytes of payload after which a batch is full.
@@ -103,6 +108,7 @@ pub struct Sink {
     emitter: Post<Emitter>,
     courier: Option<Courier>,
     clapper: Option<Clapper>,
+    topics: Topics,
     _tripwire: Tripwire,
 }
 
@@ -120,12 +126,14 @@ impl Sink {
         let dead = DeadLetters::open(around.vault, settings.name, settings.dead_max)?;
         let metrics = around.metrics.of(settings.name);
         let handle = SinkHandle::new(settings.name, dead, around.tail.clone(), metrics);
+        let topics = settings.topics;
         let courier = Courier::new(settings, store, around.clock, around.tail, handle.clone());
         let sink = Sink {
             handle: handle.clone(),
             emitter: around.emitter,
             courier: Some(courier),
             clapper: None,
+            topics,
             _tripwire: tripwire,
         };
         Ok((sink, handle))
@@ -138,9 +146,11 @@ impl Actor for Sink {
     fn started(&mut self, ctx: &mut Self::Context) {
         let (bell, clapper) = Bell::new(ctx.address().recipient());
         self.clapper = Some(clapper);
-        if let Err(err) = self.emitter.tell(AddBell(bell), 0) {
+        let topics = self.topics;
+        if let Err(err) = self.emitter.tell(AddBell { bell, topics }, 0) {
             tracing::error!(%err, sink = self.handle.name(), "the sink will not hear of new events");
         }
+        ctx.run_interval(LOOK, |sink, _| sink.handle.wake());
         if let Some(courier) = self.courier.take() {
             ctx.spawn(courier.run().into_actor(self));
         }

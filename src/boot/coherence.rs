@@ -5,7 +5,7 @@ use actors::coherence::{Coherence, CoherenceMetrics, Gate, OFFICE, Settings as O
 use actors::emitter::AddBell;
 use actors::mail::{Bell, Post};
 use coherence::{Arcs, Carrier, Limits, MeshLimits, Params, Rule};
-use glint::{Phase, Stamp};
+use glint::{Phase, Stamp, Topics};
 use prometheus::Registry;
 
 use super::HOUSE_MAIL;
@@ -76,7 +76,9 @@ pub fn start(
     let emitter = ground.emitter.clone();
     let addr = Coherence::start_in_arbiter(&ground.study, move |ctx| {
         let (bell, clapper) = Bell::new(actix::AsyncContext::address(ctx).recipient());
-        if let Err(err) = emitter.tell(AddBell(bell), 0) {
+        let topics = Topics::ALL;
+        let add = AddBell { bell, topics };
+        if let Err(err) = emitter.tell(add, 0) {
             tracing::error!(%err, "coherence is not rung; it looks once a second");
         }
         Coherence::new(office, tools, tripwire).rung_by(clapper)

@@ -12,6 +12,7 @@ use actors::phase::PhaseKeeper;
 use actors::rituals::board::BoardHandle;
 use actors::rituals::{self, Partners, Reload, Responder, Throttles};
 use anyhow::Context as _;
+use glint::Topics;
 use rites::Rules;
 
 use super::HOUSE_MAIL;
@@ -71,7 +72,8 @@ pub(super) async fn start(
         responder.rung_by(clapper)
     });
     let bell = receiver.await.context("the study is gone")?;
-    let heard = ground.emitter.ask(AddBell(bell), 0).await;
+    let topics = Topics::ALL;
+    let heard = ground.emitter.ask(AddBell { bell, topics }, 0).await;
     heard.context("the emitter does not ring for rituals")?;
     rituals.office = Some(Post::new(
         addr,

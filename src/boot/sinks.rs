@@ -8,7 +8,7 @@ use actors::sink::{Settings as SinkSettings, Sink, SinkHandle, SinkMetrics, Stor
 use super::ground::{self, Ground};
 use crate::config::{PostgresSettings, Settings, TracesStore};
 use crate::store::sinks::Sinks;
-use crate::store::traces::{Retention, TraceStore, wants};
+use crate::store::traces::{Retention, TraceStore, topics, wants};
 
 /// The name of the sink that fills the store of traces.
 const TRACES: &str = "traces";
@@ -41,6 +41,7 @@ pub(super) fn start(settings: &Settings, ground: &Ground) -> anyhow::Result<Sink
         let options = SinkSettings {
             name: TRACES,
             wants,
+            topics: topics(),
             batch_events: BATCH_TRACES,
             batch_bytes: BATCH_BYTES,
             patience: DISK_PATIENCE,
@@ -55,6 +56,7 @@ pub(super) fn start(settings: &Settings, ground: &Ground) -> anyhow::Result<Sink
         let options = SinkSettings {
             name: POSTGRES,
             wants,
+            topics: topics(),
             batch_events: settings.postgres.batch_traces,
             batch_bytes: BATCH_BYTES,
             patience: Duration::from_secs(settings.postgres.timeout_seconds),

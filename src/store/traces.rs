@@ -14,7 +14,7 @@ use actors::sink::{Pending, Store, StoreError};
 use attest::record::RECORD_LIMITS;
 use attest::ring::{Change, Effect};
 use attest::{KeyRing, Record, Tape};
-use glint::{Event, Name, Offset};
+use glint::{Event, Name, Offset, Topics};
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use redb::{ReadableTableMetadata as _, Table, WriteTransaction};
@@ -79,6 +79,13 @@ pub struct Retention {
 #[must_use]
 pub fn wants(event: &Event) -> bool {
     matches!(event.name, Name::TraceCommitted | Name::KeyChanged)
+}
+
+/// Returns the topics of what [`wants`] takes.
+#[must_use]
+pub fn topics() -> Topics {
+    let names = [Name::TraceCommitted, Name::KeyChanged];
+    names.map(Name::topic).into_iter().collect()
 }
 
 /// The store. Cloning shares it.

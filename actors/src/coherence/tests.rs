@@ -103,10 +103,9 @@ impl House {
             bell = Some(ours);
             Coherence::new(settings(60_000_000), tools, Tripwire::idle()).rung_by(clapper)
         });
-        emitter
-            .ask(AddBell(bell.expect("a bell")), 0)
-            .await
-            .expect("a bell");
+        let (bell, topics) = (bell.expect("a bell"), glint::Topics::ALL);
+        let added = emitter.ask(AddBell { bell, topics }, 0).await;
+        added.expect("a bell");
         House {
             office: Post::new(addr.clone(), OFFICE, bound, &cast),
             clock,

@@ -64,8 +64,9 @@ impl Way {
                 scribe.submit(events, key, tell.map(|tell| Box::new(tell) as Done))
             }
             Way::Memory(tail, bells) => {
+                let news = events.iter().map(Event::topic).collect();
                 tail.push(events);
-                bells.ring();
+                bells.ring(news);
                 if let Some(tell) = tell {
                     tell(Ok(()));
                 }

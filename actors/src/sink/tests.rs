@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 
-use glint::{Name, Stamp};
+use glint::{Name, Stamp, Topics};
 use prometheus::Registry;
 
 use super::*;
@@ -115,6 +115,7 @@ impl Stand {
         let settings = Settings {
             name: "test",
             wants: |event| event.name == Name::GlintEmission,
+            topics: Topics::ALL,
             batch_events: 8,
             batch_bytes: 1 << 20,
             patience: Duration::from_secs(5),

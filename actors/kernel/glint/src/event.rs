@@ -100,6 +100,45 @@ impl fmt::Display for Topic {
     }
 }
 
+/// A set of topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Topics(u16);
+
+const _: () = assert!(
+    Topic::ALL.len() <= u16::BITS as usize,
+    "a bit for each topic"
+);
+
+impl Topics {
+    /// All topics, those that are to come included.
+    pub const ALL: Topics = Topics(u16::MAX);
+
+    /// Tells whether `topic` is one of them.
+    #[must_use]
+    pub fn contains(self, topic: Topic) -> bool {
+        self.0 & (1 << topic.index()) != 0
+    }
+
+    /// Tells whether some topic is in both sets.
+    #[must_use]
+    pub fn overlaps(self, other: Topics) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Adds one.
+    pub fn insert(&mut self, topic: Topic) {
+        self.0 |= 1 << topic.index();
+    }
+}
+
+impl FromIterator<Topic> for Topics {
+    fn from_iter<I: IntoIterator<Item = Topic>>(topics: I) -> Topics {
+        let mut set = Topics::default();
+        topics.into_iter().for_each(|topic| set.insert(topic));
+        set
+    }
+}
+
 /// The name of an event. The broker owns this list: a publisher can never choose from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Name {
@@ -321,5 +360,17 @@ mod tests {
         for (place, topic) in Topic::ALL.into_iter().enumerate() {
             assert_eq!(topic.index(), place);
         }
+    }
+
+    #[test]
+    fn a_set_has_what_was_put_in_and_nothing_else() {
+        let set: Topics = [Topic::Glints, Topic::House].into_iter().collect();
+        let found = Topic::ALL.into_iter().filter(|topic| set.contains(*topic));
+        assert_eq!(found.collect::<Vec<_>>(), [Topic::Glints, Topic::House]);
+        let of = |topic| [topic].into_iter().collect::<Topics>();
+        assert!(set.overlaps(of(Topic::House)) && !set.overlaps(of(Topic::Seals)));
+        assert!(
+            Topics::ALL.overlaps(of(Topic::Quarantine)) && !Topics::default().overlaps(Topics::ALL)
+        );
     }
 }

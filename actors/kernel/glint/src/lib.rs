@@ -20,7 +20,7 @@ pub mod refusal;
 pub mod stamp;
 
 pub use draft::Draft;
-pub use event::{Event, Name, Topic};
+pub use event::{Event, Name, Topic, Topics};
 pub use offset::Offset;
 pub use phase::{Breath, Climate, Phase, State};
 pub use refusal::{Refusal, RefusalKind};

@@ -11,7 +11,7 @@
 pub mod filter;
 mod glob;
 
-use glint::event::{Event, Name, Topic};
+use glint::event::{Event, Name, Topic, Topics};
 use glint::refusal::Refusal;
 
 pub use filter::Filter;
@@ -41,7 +41,7 @@ pub struct Ask<'a> {
 /// A compiled view. Every condition that was given must hold; an event without the attribute does not match.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct View {
-    topics: [bool; Topic::ALL.len()],
+    topics: Topics,
     modules: Vec<Glob>,
     phases: Vec<Glob>,
     names: Vec<Name>,
@@ -67,7 +67,7 @@ impl View {
     #[must_use]
     pub fn everything() -> View {
         View {
-            topics: Topic::ALL.map(Topic::is_default),
+            topics: by_default(),
             modules: Vec::new(),
             phases: Vec::new(),
             names: Vec::new(),
@@ -88,13 +88,13 @@ impl View {
     pub fn topics(&self) -> impl Iterator<Item = Topic> {
         Topic::ALL
             .into_iter()
-            .filter(|topic| self.topics[topic.index()])
+            .filter(|topic| self.topics.contains(*topic))
     }
 
     /// Tells whether `event` was asked for.
     #[must_use]
     pub fn matches(&self, event: &Event) -> bool {
-        self.topics[event.topic().index()]
+        self.topics.contains(event.topic())
             && (self.names.is_empty() || self.names.contains(&event.name))
             && any(&self.modules, event.source.as_deref())
             && any(&self.phases, event.phase.as_deref())
@@ -155,21 +155,26 @@ fn unknown(parameter: &'static str, word: &str, known: &[&str]) -> Refusal {
     Refusal::invalid("view_unknown_word", detail).on(parameter)
 }
 
-fn topics(list: Option<&str>) -> Result<[bool; Topic::ALL.len()], Refusal> {
+fn by_default() -> Topics {
+    let chosen = Topic::ALL.into_iter().filter(|topic| topic.is_default());
+    chosen.collect()
+}
+
+fn topics(list: Option<&str>) -> Result<Topics, Refusal> {
     let words = words(list, "topics")?;
     let public = || Topic::ALL.into_iter().filter(|topic| topic.is_public());
     if words.is_empty() {
-        return Ok(Topic::ALL.map(Topic::is_default));
+        return Ok(by_default());
     }
-    let mut chosen = [false; Topic::ALL.len()];
+    let mut chosen = Topics::default();
     for word in words {
         let Some(topic) = public().find(|topic| topic.as_str() == word) else {
             let known: Vec<&str> = public().map(Topic::as_str).collect();
             return Err(unknown("topics", word, &known));
         };
-        chosen[topic.index()] = true;
+        chosen.insert(topic);
         if topic == Topic::State {
-            chosen[Topic::Heartbeat.index()] = true;
+            chosen.insert(Topic::Heartbeat);
         }
     }
     Ok(chosen)
