@@ -35,7 +35,7 @@ use anyhow::Context as _;
 use glint::{Offset, Stamp, Topic};
 use ledger::LedgerError;
 
-use self::ground::Ground;
+use self::ground::{Ground, Study};
 use self::signals::Signals;
 use crate::config::{HandOff, Settings, UsageSource};
 use crate::edge::coherence::Window as CoherenceWindow;
@@ -184,7 +184,7 @@ fn footing(settings: &Settings, warden: &Warden, clock: Clock) -> anyhow::Result
     );
     let ready = coherence::ready(&registry)?;
     let emitter = emitter.gated_by(ready.gate.clone(), ready.metrics.gate());
-    let counts = emitter.counts();
+    let (counts, bells) = (emitter.counts(), emitter.bells());
     let bound = Bound {
         count: settings.publish.queue_offers,
         bytes: settings.publish.queue_bytes,
@@ -198,7 +198,8 @@ fn footing(settings: &Settings, warden: &Warden, clock: Clock) -> anyhow::Result
         warden: warden.clone(),
         vault,
         dir: settings.data.dir.clone(),
-        study: ground::study(),
+        study: Study::start(&bells, warden),
+        bells,
     };
     Ok(Footing {
         ground,
@@ -222,7 +223,7 @@ async fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Opt
     let rituals = rituals::start(settings, &ground, &keeper).await?;
     let hub = Hub::new(
         ground.clock.clone(),
-        ground.emitter.clone(),
+        ground.bells.clone(),
         ground.metrics.clone(),
         warden.tripwire("hub"),
     );

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix::{Actor, System};
 use actors::clock::Clock;
-use actors::emitter::{AddBell, Emitter, Offer, Once, Window};
+use actors::emitter::{Emitter, Offer, Once, Window};
 use actors::mail::{Bound, Post};
 use actors::metrics::Metrics;
 use actors::phase::{self, PhaseKeeper};
@@ -107,6 +107,7 @@ fn cast() -> (Post<Emitter>, ShardHandle) {
         count: 100,
         bytes: 1 << 20,
     };
+    let bells = emitter.bells();
     let emitter = Post::new(emitter.start(), "emitter", bound, &metrics);
     let zone = Zone::default();
     let breath = phase::Settings {
@@ -151,9 +152,7 @@ fn cast() -> (Post<Emitter>, ShardHandle) {
         &metrics,
         Tripwire::idle(),
     );
-    let topics = glint::Topics::ALL;
-    let add = AddBell { bell, topics };
-    emitter.tell(add, 0).expect("room");
+    bells.add(bell, glint::Topics::ALL);
     (emitter, handle)
 }
 

@@ -43,8 +43,10 @@ use crate::warden::{Tripwire, Warden};
 
 /// The office's name.
 pub const OFFICE: &str = "accord";
-/// How often the office reads on and saves what it made of that.
+/// How long after it found something to save the office reads on, and looks for more.
 const TICK: Duration = Duration::from_millis(250);
+/// How long when it found nothing.
+const IDLE: Duration = Duration::from_secs(1);
 /// Events that are pulled at once.
 const PAGE_EVENTS: usize = 64;
 /// Pages that are pulled in one go before others have their turn.
@@ -242,19 +244,29 @@ impl Accord {
 
     /// Reads on, and saves off this thread: those who wait for an answer do not wait for the vault.
     fn tick(&mut self, ctx: &mut Context<Self>) {
+        let is_idle = self.save(ctx);
+        ctx.run_later(if is_idle { IDLE } else { TICK }, Self::tick);
+    }
+
+    /// Returns whether there was nothing to save.
+    fn save(&mut self, ctx: &mut Context<Self>) -> bool {
         if let Err(err) = self.read_on() {
-            return self.fail(&err);
+            self.fail(&err);
+            return true;
         }
         self.show();
         if self.saving {
-            return;
+            return false;
         }
         let batch = match self.index.collect(self.puller.position()) {
             Ok(batch) => batch,
-            Err(err) => return self.fail(&err),
+            Err(err) => {
+                self.fail(&err);
+                return true;
+            }
         };
         if batch.is_idle() {
-            return;
+            return true;
         }
         self.saving = true;
         let vault = self.vault.clone();
@@ -267,6 +279,7 @@ impl Accord {
                 Err(err) => office.fail(&VaultError(err.to_string())),
             }
         }));
+        false
     }
 
     /// Without its memory the office cannot keep its promise.
@@ -413,7 +426,7 @@ impl Actor for Accord {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(TICK, |office, ctx| office.tick(ctx));
+        ctx.run_later(TICK, Self::tick);
         let change = Change::Enrol(Box::new(self.broker.clone()));
         if self.cell.read().check(&change) != Ok(Effect::Nothing) {
             // Nobody is served before it is known whose word the redactions of this broker are.

@@ -19,6 +19,7 @@
 //! - `coherence/witness.rs`: the four layers of witnesses.
 //! - `coherence/outbox.rs`: what is to be kept, in order.
 //! - `coherence/keep.rs`: what this office finds again after a restart.
+//! - `coherence/measure.rs`: what events and time do to the engine.
 //! - `coherence/answer.rs`: questions; `coherence/act.rs`: what a person decides.
 //! - `coherence/metrics.rs`: what is counted.
 
@@ -26,6 +27,7 @@ mod act;
 mod answer;
 mod gate;
 mod keep;
+mod measure;
 mod metrics;
 mod outbox;
 pub mod record;
@@ -36,11 +38,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use ::coherence::{
-    self as kernel, Arcs, Change, Engine, Limits, Mesh, MeshLimits, Noted, Overlay, Params, Verdict,
-};
+use ::coherence::{Arcs, Engine, Limits, Mesh, MeshLimits, Params};
 use actix::prelude::*;
-use glint::{Event, Name, Refusal, RefusalKind, Stamp};
+use glint::{Refusal, RefusalKind};
 use tokio::time::Instant;
 
 pub use self::act::{Act, contract_of, entry_of, malformed, number, promoted, refusal, whole};
@@ -49,10 +49,9 @@ pub use self::gate::{Gate, Judged};
 pub use self::metrics::{CoherenceMetrics, Meters};
 use self::outbox::Outbox;
 use self::record::Chain;
-use self::say::Cause;
-use self::witness::{Cycle, Micro, Witness};
+use self::witness::{Cycle, Witness};
 use crate::clock::Clock;
-use crate::emitter::{Commit, Emitter, Entry};
+use crate::emitter::{Commit, Emitter};
 use crate::mail::{Clapper, Letter, Post, Ring};
 use crate::puller::{Pull, Puller};
 use crate::tail::Tail;
@@ -270,199 +269,6 @@ impl Coherence {
         self.tools.gate.fail(why);
         self.tools.metrics.gate_open.set(1);
         tracing::error!("{why}");
-    }
-
-    fn measure(&mut self, events: &[std::sync::Arc<Event>]) {
-        self.witness.begin_page();
-        for event in events {
-            let seq = event.offset.seq;
-            self.measured = seq - 1;
-            match event.name {
-                Name::GlintEmission if self.promoted > 0 => self.promoted -= 1,
-                Name::GlintEmission | Name::GlintQuarantined | Name::GlintDissipated => {
-                    // Whoever gives no name has no rhythm of its own.
-                    if let Some(source) = &event.source {
-                        self.hear(source, event);
-                    }
-                }
-                Name::WitnessMacro => self.promoted += act::promoted(&event.text).len() as u64,
-                Name::MemorySignature => self.memory_kept.follow(&event.text),
-                _ => {}
-            }
-            self.measured = seq;
-        }
-    }
-
-    fn hear(&mut self, source: &str, event: &Event) {
-        let at = event.stamp;
-        // Time passes by events, too, so that a log that is read again is judged as it was.
-        if at.0.saturating_sub(self.ticked_us) >= TICK_US {
-            self.pass(at);
-        }
-        let close = self.witness.wants_micro();
-        let t = |engine: &Engine| {
-            let row = engine.get(source);
-            row.map_or(kernel::Complex::ZERO, |row| {
-                row.source.kernels().0.read(1.0).t
-            })
-        };
-        let before = close.then(|| t(&self.engine));
-        let Noted {
-            outcome,
-            changes,
-            left,
-        } = self.engine.note(source, at.0);
-        self.measured = event.offset.seq;
-        if let Some(outcome) = outcome {
-            self.tools
-                .metrics
-                .events
-                .with_label_values(&[outcome.as_str()])
-                .inc();
-            self.cycle.events += 1;
-            self.cycle.counted += u64::from(outcome.counts());
-            if let Some(before) = before {
-                let verdict = self
-                    .engine
-                    .get(source)
-                    .map_or(Verdict::Pass, |row| row.standing.verdict());
-                self.witness.micro(Micro {
-                    seq: event.offset.seq,
-                    at,
-                    source: source.into(),
-                    angle: self.settings.params.carrier.angle(at.0),
-                    outcome,
-                    before,
-                    after: t(&self.engine),
-                    verdict,
-                });
-            }
-        }
-        if let Some(left) = left {
-            self.tools.metrics.evictions.inc();
-            self.sign_left(&left, at);
-        }
-        for change in changes {
-            self.say(source, &change, at, event.offset.seq, None);
-        }
-    }
-
-    /// Lets time pass up to `now`.
-    fn pass(&mut self, now: Stamp) {
-        self.ticked_us = now.0;
-        for (source, change) in self.engine.tick(now.0) {
-            self.say(&source, &change, now, 0, None);
-        }
-        let cycle = self.settings.params.carrier.split(now.0).0;
-        if cycle > self.cycle.number && now.0.saturating_sub(self.saved_us) >= TICK_US {
-            self.close_cycle(now, cycle);
-        } else if now.0.saturating_sub(self.saved_us) >= SAVE_US {
-            self.save(now);
-        }
-    }
-
-    fn close_cycle(&mut self, now: Stamp, next: i64) {
-        let closed = Cycle {
-            number: next - 1,
-            ..self.cycle
-        };
-        self.gone_signed = 0;
-        self.cycle = Cycle {
-            number: next,
-            ..Cycle::default()
-        };
-        let mut group = Vec::new();
-        let room = self.outbox.has_room();
-        if closed.events > 0 {
-            for text in witness::meso(&self.engine, closed, now) {
-                self.witness.count(1, room);
-                group.push(Entry::new(Name::WitnessMeso, text));
-            }
-            group.push(Entry::new(Name::CoherenceUpdate, self.update(closed, now)));
-        }
-        let lag = self.tools.tail.head().seq.saturating_sub(self.measured);
-        let meta = self.witness.meta(now, &self.memory, lag);
-        group.push(Entry::new(Name::WitnessMeta, meta));
-        if room {
-            self.outbox.push(group);
-        }
-        self.sign(now, "cycle");
-        self.show();
-    }
-
-    /// Has a change kept, as an event and as a witness record, and brings the gate up to date.
-    fn say(&mut self, source: &str, change: &Change, at: Stamp, seq: u64, actor: Option<&str>) {
-        let metrics = &self.tools.metrics;
-        metrics.changes.with_label_values(&[change.what]).inc();
-        if change.what == "release" {
-            metrics
-                .releases
-                .with_label_values(&[change.reason.as_str()])
-                .inc();
-        }
-        let contract = self
-            .engine
-            .get(source)
-            .map(|row| *row.contract)
-            .unwrap_or_default();
-        self.judge(source, at);
-        let key = (Box::from(source), Box::from(change.what));
-        if let Some(count) = self.said_before.get_mut(&key).filter(|count| **count > 0) {
-            *count -= 1;
-            return;
-        }
-        let cause = Cause {
-            source,
-            contract: &contract,
-            at,
-            seq,
-            actor,
-        };
-        let text = say::change(change, &cause, &self.settings.arcs);
-        let phase = say::phase_of(&self.settings.arcs, &change.numbers.master);
-        let mut event = Entry::new(say::name_of(change.what), text.clone());
-        let mut record = Entry::new(Name::WitnessMacro, text);
-        event.source = Some(source.into());
-        event.phase = phase.map(Box::from);
-        record.source = Some(source.into());
-        self.witness.count(2, true);
-        self.outbox.push(vec![event, record]);
-        self.sign_one(source, at, change.what);
-    }
-
-    /// Writes to the gate what stands about a source: nothing, where everything passes.
-    fn judge(&mut self, source: &str, now: Stamp) {
-        let Some(row) = self.engine.get(source) else {
-            self.tools.gate.set(source, None);
-            return;
-        };
-        let (mode, verdict) = (row.contract.mode, row.standing.verdict());
-        if mode == kernel::Mode::Observe && verdict == Verdict::Pass {
-            self.tools.gate.set(source, None);
-            return;
-        }
-        let mut held_until = Stamp(0);
-        if mode != kernel::Mode::Observe && row.standing.has(Overlay::Bursting) {
-            let (fast, expected) = row.source.masses(now.0);
-            let allowed = expected.max(row.params.companions.burst_mass);
-            let wait = FLOOD_US * (fast / allowed).ln();
-            held_until = now.plus_micros(wait.clamp(0.0, HOLD_MAX_US) as i64);
-        }
-        let judged = Judged {
-            condition: row.standing.condition(),
-            verdict,
-            held_until,
-        };
-        self.tools.gate.set(source, Some(judged));
-    }
-
-    /// Writes to the gate what stands about everybody with a contract, and about whom a person put into quarantine.
-    fn judge_all(&mut self, now: Stamp) {
-        let promised = self.engine.contracts().map(|(name, _)| Box::from(name));
-        let names: Vec<Box<str>> = promised.chain(self.held.iter().cloned()).collect();
-        for name in names {
-            self.judge(&name, now);
-        }
     }
 
     /// Looks at what time brought about, and at everybody with a contract.

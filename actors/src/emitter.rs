@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use coherence::Verdict;
-use glint::{Draft, Event, Name, Offset, Refusal, RefusalKind, Stamp, Topic, Topics};
+use glint::{Draft, Event, Name, Offset, Refusal, RefusalKind, Stamp, Topic};
 
 pub use self::commit::{Commit, Entry};
 pub use self::counts::{Counts, CountsHandle, MAX_WORDS};
@@ -36,9 +36,9 @@ pub use self::shares::{InFlight, Shares};
 
 use crate::clock::Clock;
 use crate::coherence::{Gate, Meters};
-use crate::mail::{Bell, Letter};
+use crate::mail::{Bells, Letter};
 use crate::metrics::Metrics;
-use crate::scribe::{Bells, Print, Remembered, Restored, Scribe};
+use crate::scribe::{Print, Remembered, Restored, Scribe};
 use crate::tail::Tail;
 use crate::warden::Tripwire;
 
@@ -92,16 +92,6 @@ pub struct Announce {
     pub stamp: Stamp,
     /// The payload: one line of ASCII JSON, an object.
     pub text: String,
-}
-
-/// Adds a worker that is to be rung from now on.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct AddBell {
-    /// Rings.
-    pub bell: Bell,
-    /// What it rings for.
-    pub topics: Topics,
 }
 
 /// From now on nothing is taken from outside.
@@ -220,6 +210,12 @@ impl Emitter {
     pub fn gated_by(mut self, gate: Gate, meters: Meters) -> Emitter {
         self.gate = Some((gate, meters));
         self
+    }
+
+    /// Returns who is rung when there is news.
+    #[must_use]
+    pub fn bells(&self) -> Bells {
+        self.bells.clone()
     }
 
     /// Returns the counts that this emitter keeps, for readers.
@@ -437,15 +433,6 @@ impl Handler<Letter<Announce>> for Emitter {
 
     fn handle(&mut self, letter: Letter<Announce>, _: &mut Self::Context) {
         self.announce(letter.message);
-    }
-}
-
-impl Handler<Letter<AddBell>> for Emitter {
-    type Result = ();
-
-    fn handle(&mut self, letter: Letter<AddBell>, _: &mut Self::Context) {
-        let AddBell { bell, topics } = letter.message;
-        self.bells.add(bell, topics);
     }
 }
 

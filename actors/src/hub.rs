@@ -8,8 +8,7 @@ use prometheus::IntGauge;
 use wire::Form;
 
 use crate::clock::Clock;
-use crate::emitter::{AddBell, Emitter};
-use crate::mail::{Bell, Letter, Post};
+use crate::mail::{Bell, Bells, Letter};
 use crate::metrics::Metrics;
 use crate::shard::{Drain, Shard};
 use crate::warden::Tripwire;
@@ -55,7 +54,7 @@ pub struct DrainAll {
 #[derive(Debug)]
 pub struct Hub {
     clock: Clock,
-    emitter: Post<Emitter>,
+    bells: Bells,
     metrics: Metrics,
     shards: Vec<Addr<Shard>>,
     workers: IntGauge,
@@ -63,13 +62,13 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Makes the hub; it has the emitter ring every worker that enrols.
+    /// Makes the hub; every worker that enrols is rung with `bells`.
     #[must_use]
-    pub fn new(clock: Clock, emitter: Post<Emitter>, metrics: Metrics, tripwire: Tripwire) -> Hub {
+    pub fn new(clock: Clock, bells: Bells, metrics: Metrics, tripwire: Tripwire) -> Hub {
         let workers = metrics.workers.clone();
         Hub {
             clock,
-            emitter,
+            bells,
             metrics,
             shards: Vec::new(),
             workers,
@@ -89,11 +88,7 @@ impl Handler<Letter<Enrol>> for Hub {
         let Enrol { bell, shard } = letter.message;
         self.shards.push(shard);
         self.workers.set(self.shards.len() as i64);
-        let topics = Topics::ALL;
-        let add = AddBell { bell, topics };
-        if let Err(err) = self.emitter.tell(add, 0) {
-            tracing::error!(%err, "a worker will not hear of new events");
-        }
+        self.bells.add(bell, Topics::ALL);
     }
 }
 

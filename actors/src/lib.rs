@@ -9,6 +9,7 @@
 //! - [`scribe`]: what is on disk is acknowledged; the archive behind the tail.
 //! - [`tail`]: the recent past, read by cursor.
 //! - [`puller`]: the one order by cursor, for offices.
+//! - [`porter`]: one wake for all offices of a thread.
 //! - [`sink`]: what of the one order is kept elsewhere in another shape.
 //! - [`vault`]: what offices must find again after a restart.
 //! - [`accord`]: signed traces, each kept once, and the keys that sign them.
@@ -28,6 +29,7 @@ pub mod hub;
 pub mod mail;
 pub mod metrics;
 pub mod phase;
+pub mod porter;
 pub mod puller;
 pub mod rituals;
 pub mod scribe;

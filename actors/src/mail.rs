@@ -4,13 +4,13 @@
 //! for each clone of the address. So a message takes a permit first, and the permit travels with it until it is handled:
 //! a sender that gives up does not make room for another.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::prelude::*;
-use glint::{Refusal, RefusalKind};
+use glint::{Refusal, RefusalKind, Topics};
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -249,6 +249,33 @@ impl Clapper {
     /// Makes the bell ring again. Call this before looking: what comes after the look then rings anew.
     pub fn lift(&self) {
         self.rung.store(false, Ordering::Release);
+    }
+}
+
+/// Who is to be rung, and for which topics; shared by who rings.
+#[derive(Debug, Clone, Default)]
+pub struct Bells {
+    bells: Arc<Mutex<Vec<(Bell, Topics)>>>,
+}
+
+impl Bells {
+    /// Adds a bell, and rings it: something may have been missed.
+    pub fn add(&self, bell: Bell, topics: Topics) {
+        bell.ring();
+        self.lock().push((bell, topics));
+    }
+
+    /// Rings for events of these topics. To wake a thread that has no use for them costs more than they do.
+    pub fn ring(&self, news: Topics) {
+        for (bell, topics) in self.lock().iter() {
+            if topics.overlaps(news) {
+                bell.ring();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Bell, Topics)>> {
+        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -18,10 +18,10 @@ mod queue;
 mod record;
 mod restore;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use glint::{Event, Refusal, RefusalKind, Topics};
+use glint::{Event, Refusal, RefusalKind};
 use ledger::{LedgerError, Record, Recovery, Writer};
 use prometheus::Histogram;
 
@@ -32,7 +32,7 @@ use self::queue::{Inlet, Job, Outlet, Shut};
 pub use self::restore::{Numbers, Print, Remembered, Restored, Since, restore};
 
 use crate::clock::Clock;
-use crate::mail::Bell;
+use crate::mail::Bells;
 use crate::metrics::{Metrics, Stage};
 use crate::tail::Tail;
 use crate::warden::Warden;
@@ -67,33 +67,6 @@ impl Durability {
             Durability::Os => "os",
             Durability::Memory => "memory",
         }
-    }
-}
-
-/// Who is to be rung, and for which topics; shared by who rings.
-#[derive(Debug, Clone, Default)]
-pub struct Bells {
-    bells: Arc<Mutex<Vec<(Bell, Topics)>>>,
-}
-
-impl Bells {
-    /// Adds a bell, and rings it: something may have been missed.
-    pub fn add(&self, bell: Bell, topics: Topics) {
-        bell.ring();
-        self.lock().push((bell, topics));
-    }
-
-    /// Rings for events of these topics. To wake a thread that has no use for them costs more than they do.
-    pub fn ring(&self, news: Topics) {
-        for (bell, topics) in self.lock().iter() {
-            if topics.overlaps(news) {
-                bell.ring();
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<(Bell, Topics)>> {
-        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -29,8 +29,7 @@ use self::courier::Courier;
 pub use self::dead::{DeadLetter, DeadLetters};
 pub use self::status::{Report, SinkHandle, SinkMetrics, State};
 use crate::clock::Clock;
-use crate::emitter::{AddBell, Emitter};
-use crate::mail::{Bell, Clapper, Post, Ring};
+use crate::mail::{Bell, Bells, Clapper, Ring};
 use crate::tail::Tail;
 use crate::vault::SharedVault;
 use crate::warden::Tripwire;
@@ -94,7 +93,7 @@ pub struct Surroundings {
     /// The order.
     pub tail: Tail,
     /// Who rings when it goes on.
-    pub emitter: Post<Emitter>,
+    pub bells: Bells,
     /// Where dead letters are listed.
     pub vault: SharedVault,
     /// What all sinks count.
@@ -105,7 +104,7 @@ pub struct Surroundings {
 #[derive(Debug)]
 pub struct Sink {
     handle: SinkHandle,
-    emitter: Post<Emitter>,
+    bells: Bells,
     courier: Option<Courier>,
     clapper: Option<Clapper>,
     topics: Topics,
@@ -130,7 +129,7 @@ impl Sink {
         let courier = Courier::new(settings, store, around.clock, around.tail, handle.clone());
         let sink = Sink {
             handle: handle.clone(),
-            emitter: around.emitter,
+            bells: around.bells,
             courier: Some(courier),
             clapper: None,
             topics,
@@ -146,10 +145,7 @@ impl Actor for Sink {
     fn started(&mut self, ctx: &mut Self::Context) {
         let (bell, clapper) = Bell::new(ctx.address().recipient());
         self.clapper = Some(clapper);
-        let topics = self.topics;
-        if let Err(err) = self.emitter.tell(AddBell { bell, topics }, 0) {
-            tracing::error!(%err, sink = self.handle.name(), "the sink will not hear of new events");
-        }
+        self.bells.add(bell, self.topics);
         ctx.run_interval(LOOK, |sink, _| sink.handle.wake());
         if let Some(courier) = self.courier.take() {
             ctx.spawn(courier.run().into_actor(self));

@@ -45,7 +45,7 @@ pub(super) fn start(settings: &Settings, ground: &Ground) -> anyhow::Result<Offi
     })
     .context("signed traces cannot be opened")?;
     let ring = accord.ring();
-    let addr = Accord::start_in_arbiter(&ground.study, move |_| accord);
+    let addr = Accord::start_in_arbiter(&ground.study.thread, move |_| accord);
     let bound = Bound {
         count: settings.accord.queue_batches,
         bytes: settings.accord.queue_bytes,

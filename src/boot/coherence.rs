@@ -2,7 +2,6 @@
 
 use actix::Actor as _;
 use actors::coherence::{Coherence, CoherenceMetrics, Gate, OFFICE, Settings as Office, Tools};
-use actors::emitter::AddBell;
 use actors::mail::{Bell, Post};
 use coherence::{Arcs, Carrier, Limits, MeshLimits, Params, Rule};
 use glint::{Phase, Stamp, Topics};
@@ -73,14 +72,10 @@ pub fn start(
         gate: ready.gate.clone(),
     };
     let tripwire = ground.warden.tripwire(OFFICE);
-    let emitter = ground.emitter.clone();
-    let addr = Coherence::start_in_arbiter(&ground.study, move |ctx| {
+    let bells = ground.study.bells.clone();
+    let addr = Coherence::start_in_arbiter(&ground.study.thread, move |ctx| {
         let (bell, clapper) = Bell::new(actix::AsyncContext::address(ctx).recipient());
-        let topics = Topics::ALL;
-        let add = AddBell { bell, topics };
-        if let Err(err) = emitter.tell(add, 0) {
-            tracing::error!(%err, "coherence is not rung; it looks once a second");
-        }
+        bells.add(bell, Topics::ALL);
         Coherence::new(office, tools, tripwire).rung_by(clapper)
     });
     Ok(Some(Post::new(addr, OFFICE, HOUSE_MAIL, &ground.metrics)))

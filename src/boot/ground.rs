@@ -6,8 +6,9 @@ use std::sync::Arc;
 use actix::{Arbiter, ArbiterHandle};
 use actors::clock::Clock;
 use actors::emitter::Emitter;
-use actors::mail::Post;
+use actors::mail::{Bells, Post};
 use actors::metrics::Metrics;
+use actors::porter::Porter;
 use actors::tail::Tail;
 use actors::vault::{MemoryVault, SharedVault};
 use actors::warden::Warden;
@@ -35,8 +36,10 @@ pub struct Ground {
     pub vault: SharedVault,
     /// The directory for what outlives the process, if there is one.
     pub dir: Option<PathBuf>,
-    /// The thread of offices that read on from a cursor and that nobody waits for: they may take milliseconds.
-    pub study: ArbiterHandle,
+    /// Who is rung when there is news.
+    pub bells: Bells,
+    /// Where offices work that read on from a cursor and that nobody waits for: they may take milliseconds.
+    pub study: Study,
 }
 
 /// Opens the vault: in the data directory, or in memory without one.
@@ -50,8 +53,27 @@ pub fn vault(settings: &Settings) -> anyhow::Result<SharedVault> {
     })
 }
 
-/// Starts the thread of the study. It ends with the process.
+/// A thread of offices.
+#[derive(Debug, Clone)]
+pub struct Study {
+    /// The thread. It ends with the process.
+    pub thread: ArbiterHandle,
+    /// Rings them all for one wake.
+    pub bells: Bells,
+}
+
+impl Study {
+    /// Starts the thread, and the porter who is rung with `bells`.
+    #[must_use]
+    pub fn start(bells: &Bells, warden: &Warden) -> Study {
+        let thread = thread();
+        let bells = Porter::start_on(&thread, bells, warden.tripwire("porter"));
+        Study { thread, bells }
+    }
+}
+
+/// Starts a thread for offices. It ends with the process.
 #[must_use]
-pub fn study() -> ArbiterHandle {
+pub fn thread() -> ArbiterHandle {
     Arbiter::new().handle()
 }

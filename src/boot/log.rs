@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actors::clock::Clock;
+use actors::mail::Bells;
 use actors::metrics::Metrics;
-use actors::scribe::{self, Archive, Bells, Desk, Durability, Numbers, Restored, Scribe, Since};
+use actors::scribe::{self, Archive, Desk, Durability, Numbers, Restored, Scribe, Since};
 use actors::tail::{Limits, Tail};
 use actors::vault::SharedVault;
 use actors::warden::Warden;

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actix::Actor as _;
-use actors::emitter::AddBell;
 use actors::mail::{Bell, Post};
 use actors::phase::PhaseKeeper;
 use actors::rituals::board::BoardHandle;
@@ -63,18 +62,12 @@ pub(super) async fn start(
     };
     let tripwire = ground.warden.tripwire(rituals::OFFICE);
     let responder = Responder::new(office_settings, partners, rules, tripwire)?;
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    let addr = Responder::start_in_arbiter(&ground.study, move |ctx| {
-        use actix::AsyncContext as _;
-        let (bell, clapper) = Bell::new(ctx.address().recipient());
-        // Whoever waits for the bell is the only one, and there until it comes.
-        let _ = sender.send(bell);
+    let bells = ground.study.bells.clone();
+    let addr = Responder::start_in_arbiter(&ground.study.thread, move |ctx| {
+        let (bell, clapper) = Bell::new(actix::AsyncContext::address(ctx).recipient());
+        bells.add(bell, Topics::ALL);
         responder.rung_by(clapper)
     });
-    let bell = receiver.await.context("the study is gone")?;
-    let topics = Topics::ALL;
-    let heard = ground.emitter.ask(AddBell { bell, topics }, 0).await;
-    heard.context("the emitter does not ring for rituals")?;
     rituals.office = Some(Post::new(
         addr,
         rituals::OFFICE,

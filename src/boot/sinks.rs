@@ -114,13 +114,13 @@ fn one(
     let around = Surroundings {
         clock: ground.clock.clone(),
         tail: ground.tail.clone(),
-        emitter: ground.emitter.clone(),
+        bells: ground.bells.clone(),
         vault: ground.vault.clone(),
         metrics: metrics.clone(),
     };
     let tripwire = ground.warden.tripwire("sink");
     let (sink, handle) = Sink::new(settings, store, around, tripwire)?;
     // A thread of its own: rows take milliseconds to make, and the study answers others.
-    Sink::start_in_arbiter(&ground::study(), |_| sink);
+    Sink::start_in_arbiter(&ground::thread(), |_| sink);
     Ok(handle)
 }

@@ -1,15 +1,15 @@
 use std::sync::Arc;
 
-use ::coherence::{Carrier, Contract, Expect, Mode};
+use ::coherence::{Carrier, Contract, Expect, Mode, Verdict};
 use actix::{Actor as _, Addr};
-use glint::Draft;
+use glint::{Draft, Event, Name, Stamp};
 use glint::json::{Value, parse};
 use prometheus::Registry;
 use uuid::Uuid;
 
 use super::record::Verifier;
 use super::*;
-use crate::emitter::{AddBell, Offer, Once, Window};
+use crate::emitter::{Offer, Once, Window};
 use crate::mail::{Bell, Bound};
 use crate::metrics::Metrics;
 use crate::tail::{self, History};
@@ -88,6 +88,7 @@ impl House {
             count: 1000,
             bytes: 1 << 20,
         };
+        let bells = emitter.bells();
         let emitter = Post::new(emitter.start(), "emitter", bound, &cast);
         let tools = Tools {
             clock: clock.clone(),
@@ -97,15 +98,11 @@ impl House {
             metrics: metrics.clone(),
             gate: gate.clone(),
         };
-        let mut bell = None;
         let addr = Coherence::create(|ctx| {
-            let (ours, clapper) = Bell::new(ctx.address().recipient());
-            bell = Some(ours);
+            let (bell, clapper) = Bell::new(ctx.address().recipient());
+            bells.add(bell, glint::Topics::ALL);
             Coherence::new(settings(60_000_000), tools, Tripwire::idle()).rung_by(clapper)
         });
-        let (bell, topics) = (bell.expect("a bell"), glint::Topics::ALL);
-        let added = emitter.ask(AddBell { bell, topics }, 0).await;
-        added.expect("a bell");
         House {
             office: Post::new(addr.clone(), OFFICE, bound, &cast),
             clock,

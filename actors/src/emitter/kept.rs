@@ -11,8 +11,8 @@ use actix::prelude::*;
 use glint::{Event, Refusal};
 
 use super::{Emitter, Item, Receipt};
-use crate::mail::{Letter, Place};
-use crate::scribe::{Bells, Done, Remembered, Scribe};
+use crate::mail::{Bells, Letter, Place};
+use crate::scribe::{Done, Remembered, Scribe};
 use crate::tail::Tail;
 
 type Answer = OneshotSender<Result<Receipt, Refusal>>;

@@ -101,13 +101,9 @@ impl House {
             metrics.clone(),
             Tripwire::idle(),
         );
+        let bells = emitter.bells();
         let emitter = Post::new(emitter.start(), "emitter", bound, &metrics);
-        let hub = Hub::new(
-            clock.clone(),
-            emitter.clone(),
-            metrics.clone(),
-            Tripwire::idle(),
-        );
+        let hub = Hub::new(clock.clone(), bells, metrics.clone(), Tripwire::idle());
         let hub = Post::new(hub.start(), "hub", bound, &metrics);
         let breath = phase::Settings {
             breath: Breath::new(
