@@ -41,6 +41,15 @@ const READS: [Read; 18] = [
 
 /// Puts every address in place.
 pub fn configure(config: &mut ServiceConfig) {
+    // The first that fits is taken: what is asked for most stands first.
+    config
+        .service(resource("/stream/glint", "OPTIONS, POST").route(web::post().to(glints::legacy)));
+    config.service(
+        resource("/glints", "GET, HEAD, OPTIONS, POST")
+            .route(web::get().to(history::page))
+            .route(web::head().to(history::page))
+            .route(web::post().to(glints::publish)),
+    );
     for (path, answer) in READS {
         config.service(read(path, answer));
     }
@@ -50,14 +59,6 @@ pub fn configure(config: &mut ServiceConfig) {
     rituals::configure(config);
     let metrics = web::get().to(health::metrics);
     config.service(resource("/metrics", "GET, OPTIONS").route(metrics));
-    config
-        .service(resource("/stream/glint", "OPTIONS, POST").route(web::post().to(glints::legacy)));
-    config.service(
-        resource("/glints", "GET, HEAD, OPTIONS, POST")
-            .route(web::get().to(history::page))
-            .route(web::head().to(history::page))
-            .route(web::post().to(glints::publish)),
-    );
     accord::configure(config);
     coherence::configure(config);
 }

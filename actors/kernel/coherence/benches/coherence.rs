@@ -28,9 +28,10 @@ fn observe(bencher: Bencher<'_, '_>, slots: u8) {
     bencher.counter(ItemsCount::new(SOURCES)).bench_local(|| {
         for _ in 0..SOURCES {
             // A step that no cache line guesses; every source comes once a round.
-            place = (place + 7_919) % SOURCES;
+            let next = (place + 7_919) % SOURCES;
+            black_box(sources[next].touch());
             at += 1_709;
-            black_box(sources[place].observe(&params, at, 1.0));
+            black_box(sources[std::mem::replace(&mut place, next)].observe(&params, at, 1.0));
         }
     });
 }
@@ -47,9 +48,10 @@ fn note(bencher: Bencher<'_, '_>) {
     let (mut at, mut place) = (0_i64, 0);
     bencher.counter(ItemsCount::new(SOURCES)).bench_local(|| {
         for _ in 0..SOURCES {
-            place = (place + 7_919) % SOURCES;
+            let next = (place + 7_919) % SOURCES;
+            engine.foresee(&names[next]);
             at += 1_709;
-            black_box(engine.note(&names[place], at));
+            black_box(engine.note(&names[std::mem::replace(&mut place, next)], at));
         }
     });
 }

@@ -90,6 +90,17 @@ pub struct Source {
 }
 
 impl Source {
+    /// Reads a little of every cache line, so that all of it is on its way from memory. Whoever knows whom the next event
+    /// is from calls this before [`Source::observe`] of the event at hand, and keeps the result from being optimised away.
+    #[must_use]
+    pub fn touch(&self) -> u64 {
+        self.master.whole.mass.to_bits()
+            ^ self.emissary.whole.mass.to_bits()
+            ^ self.taken
+            ^ self.slow.to_bits()
+            ^ self.events
+    }
+
     /// Takes in an event. Weights are 1, except in questions.
     pub fn observe(&mut self, params: &Params, at_us: i64, weight: f64) -> Outcome {
         if !(weight > 0.0 && weight.is_finite()) {
