@@ -12,21 +12,21 @@
 #![expect(clippy::print_stdout, reason = "its report is what it is for")]
 
 mod crowd;
+#[path = "registry_by/ears.rs"]
+mod ears;
 
-use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use crowd::{Events, exchange, micros_since, percentile, resident_kib, setting};
+use crowd::{exchange, micros_since, percentile, resident_kib, setting};
+use ears::Ears;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Child;
-use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep};
 
@@ -198,36 +198,15 @@ impl House {
 
     /// Changes the seal again and again, and times each subscriber from before the upload.
     async fn push(&mut self, first: usize, subscribers: usize) -> anyhow::Result<(f64, f64)> {
-        let sent = Rc::new(RefCell::new(Instant::now()));
-        let (heard, mut hearing) = mpsc::channel(subscribers);
-        let mut tasks = JoinSet::new();
-        for nth in 0..subscribers {
-            let mut events = Events::open(
-                &self.address,
-                "/stream?topics=seals&dialect=named",
-                None,
-                nth,
-            )
-            .await?;
-            let (sent, heard) = (sent.clone(), heard.clone());
-            tasks.spawn_local(async move {
-                while let Ok(event) = events.next().await {
-                    if event.name == "seal_update" {
-                        let micros = micros_since(*sent.borrow());
-                        let _ = heard.send(micros).await;
-                    }
-                }
-            });
-        }
+        let mut ears = Ears::open(&self.address, subscribers).await?;
         let mut micros = Vec::new();
         for nth in first..first + TIMES {
             sleep(QUIET).await;
             let body = document(nth..nth + 1);
-            *sent.borrow_mut() = Instant::now();
+            let sent = Instant::now();
             self.upload(&body).await?;
-            for _ in 0..subscribers {
-                micros.push(hearing.recv().await.context("subscribers hear")?);
-            }
+            let since = |heard: Instant| (heard - sent).as_micros() as u64;
+            micros.extend(ears.all().await?.into_iter().map(since));
         }
         let [p50, p99] = [50, 99].map(|part| percentile(&mut micros, part) as f64 / 1e3);
         Ok((p50, p99))

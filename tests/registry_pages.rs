@@ -123,12 +123,13 @@ fn each_page_is_one_of_a_list_that_existed_while_others_write() {
     assert!(pinned.iter().all(|page| page.seal == pinned[0].seal));
 
     // Pages of one seal are together the list that the seal is of.
-    let together: Vec<&str> = pinned
+    let together: Vec<String> = pinned
         .iter()
-        .flat_map(|page| page.urls.iter().map(String::as_str))
+        .flat_map(|page| page.urls.iter().map(|url| format!("{url:?},")))
         .collect();
     assert_eq!(together.len(), pinned[0].total);
-    assert_eq!(seal(together.iter().copied()).to_string(), pinned[0].seal);
+    let urls = together.iter().map(String::as_str);
+    assert_eq!(seal(urls).to_string(), pinned[0].seal);
 
     // And each page is what the log says that the list with its seal has there.
     drop(broker);

@@ -8,6 +8,8 @@ use redb::{Database, ReadableDatabase as _, TableDefinition};
 
 /// The file within the data directory.
 pub const FILE: &str = "vault.redb";
+/// What of the file may stay in memory: without a bound that is all that was ever read or written.
+const CACHE_BYTES: usize = 4 << 20;
 const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("vault");
 
 /// A vault in a file.
@@ -27,7 +29,9 @@ impl FileVault {
     /// # Errors
     /// When the disk refuses, or the file is no vault.
     pub fn open(dir: &Path) -> Result<FileVault, VaultError> {
-        let database = Database::create(dir.join(FILE)).map_err(failed)?;
+        let mut builder = Database::builder();
+        let builder = builder.set_cache_size(CACHE_BYTES);
+        let database = builder.create(dir.join(FILE)).map_err(failed)?;
         let vault = FileVault { database };
         // A table that nobody wrote to yet could not be read.
         vault.put(&[])?;

@@ -6,6 +6,7 @@ mod close;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ahash::RandomState;
 use thiserror::Error;
 
 use crate::list::order;
@@ -127,12 +128,12 @@ impl Registry {
         let mut merge = Merge {
             registry: self,
             quota,
-            touched: HashMap::new(),
+            touched: HashMap::default(),
             added: 0,
             added_bytes: 0,
             followed: 0,
             edits: 0,
-            stitched: HashMap::new(),
+            stitched: HashMap::default(),
             delta: Delta::default(),
         };
         // Uploads are all new or all known: the first hit tells which.
@@ -160,14 +161,14 @@ struct Merge<'r> {
     registry: &'r Registry,
     quota: &'r Quota,
     /// Entries that are new or changed.
-    touched: HashMap<Arc<str>, Touched>,
+    touched: HashMap<Arc<str>, Touched, RandomState>,
     added: usize,
     added_bytes: usize,
     followed: usize,
     /// How many times links were changed.
     edits: u64,
     /// From which entries stitching found nothing to do: how far it went, and after how many edits.
-    stitched: HashMap<Arc<str>, (usize, u64)>,
+    stitched: HashMap<Arc<str>, (usize, u64), RandomState>,
     delta: Delta,
 }
 

@@ -12,6 +12,7 @@ use crate::reconcile::Index;
 use crate::scan::summary;
 use crate::seal::{Fingerprint, Seal, fingerprint, seal};
 use crate::url::Base;
+use ahash::RandomState;
 
 /// An entry: a URL, and what of its payload is needed all the time. The payload itself is read from the URL again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl Eq for ByUrl {}
 pub struct Registry {
     pub(crate) base: Base,
     pub(crate) mode: Mode,
-    entries: HashSet<ByUrl>,
+    entries: HashSet<ByUrl, RandomState>,
     /// What readers share as it is.
     now: Snapshot,
 }
@@ -103,7 +104,7 @@ impl Registry {
         Registry {
             base,
             mode,
-            entries: HashSet::new(),
+            entries: HashSet::default(),
             now: Snapshot::default(),
         }
     }
@@ -228,8 +229,7 @@ impl Snapshot {
     /// Returns the seal. The first call reads the whole list, about a millisecond for each megabyte of URLs.
     #[must_use]
     pub fn seal(&self) -> Seal {
-        let urls = || self.list.iter().map(|entry| &*entry.url);
-        *self.derived.seal.get_or_init(|| seal(urls()))
+        *self.derived.seal.get_or_init(|| seal(self.list.texts()))
     }
 
     /// Returns the seal, if it was worked out already.

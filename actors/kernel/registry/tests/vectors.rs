@@ -109,3 +109,23 @@ fn the_synthetic_set_has_the_recorded_seals() {
         );
     }
 }
+
+/// What was worked out for an earlier list must not show in the seal of a later one.
+#[test]
+fn a_list_that_grew_between_seals_has_the_recorded_seal() {
+    let base = Base::default();
+    let mut registry = Registry::new(base.clone(), Mode::Compatible);
+    for nth in 0..20 {
+        let first = nth * 7 % 20 * 500;
+        let document = synthetic::document(first..first + 500);
+        let hits = read_document(document.as_bytes(), &base).unwrap();
+        let delta = registry.merge(hits, &Quota::NONE).unwrap();
+        let before = registry.snapshot();
+        registry.apply(&delta);
+        assert_ne!(before.seal(), registry.snapshot().seal());
+    }
+    assert_eq!(
+        registry.snapshot().seal().to_string(),
+        "da014152324ca12889072dfdd0c3fa5c"
+    );
+}
