@@ -43,14 +43,14 @@ use crate::warden::{Tripwire, Warden};
 
 /// The office's name.
 pub const OFFICE: &str = "accord";
-/// How long after it found something to save the office reads on, and looks for more.
-const TICK: Duration = Duration::from_millis(250);
-/// How long when it found nothing.
-const IDLE: Duration = Duration::from_secs(1);
+/// How often the office reads on and saves what it made of that: each costs a sync, and the log waits for the same disk.
+const TICK: Duration = Duration::from_secs(1);
 /// Events that are pulled at once.
 const PAGE_EVENTS: usize = 64;
 /// Pages that are pulled in one go before others have their turn.
-const PAGES: usize = 64;
+const TURN: usize = 4;
+/// Pages that are pulled in one go while nobody waits for a turn.
+const MANY: usize = 64;
 /// Seconds after which an office that is behind has caught up.
 const BEHIND_RETRY_SECONDS: u32 = 1;
 
@@ -192,7 +192,7 @@ impl Accord {
             cell,
             saving: false,
         };
-        while accord.read_on()? {
+        while accord.read_on(MANY)? {
             accord.save_now()?;
         }
         accord.save_now()?;
@@ -212,9 +212,14 @@ impl Accord {
         self.counters.unsaved.set(self.index.unsaved() as i64);
     }
 
-    /// Reads on in the one order; tells whether there may be more.
-    fn read_on(&mut self) -> Result<bool, VaultError> {
-        for _ in 0..PAGES {
+    fn read_to_the_end(&mut self) -> Result<(), VaultError> {
+        while self.read_on(MANY)? {}
+        Ok(())
+    }
+
+    /// Reads on in the one order, so many pages; tells whether there may be more.
+    fn read_on(&mut self, pages: usize) -> Result<bool, VaultError> {
+        for _ in 0..pages {
             let pull = self.puller.pull(PAGE_EVENTS);
             match pull.map_err(|err| VaultError(err.to_string()))? {
                 Pull::Events(events) => {
@@ -242,31 +247,27 @@ impl Accord {
         Ok(())
     }
 
-    /// Reads on, and saves off this thread: those who wait for an answer do not wait for the vault.
+    /// Reads on to the end, with turns for others, and saves off this thread: those who wait for an answer do not wait for the vault.
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        let is_idle = self.save(ctx);
-        ctx.run_later(if is_idle { IDLE } else { TICK }, Self::tick);
-    }
-
-    /// Returns whether there was nothing to save.
-    fn save(&mut self, ctx: &mut Context<Self>) -> bool {
-        if let Err(err) = self.read_on() {
-            self.fail(&err);
-            return true;
+        match self.read_on(TURN) {
+            Ok(false) => {}
+            Ok(true) => {
+                ctx.run_later(Duration::ZERO, Self::tick);
+                return;
+            }
+            Err(err) => return self.fail(&err),
         }
         self.show();
+        ctx.run_later(TICK, Self::tick);
         if self.saving {
-            return false;
+            return;
         }
         let batch = match self.index.collect(self.puller.position()) {
             Ok(batch) => batch,
-            Err(err) => {
-                self.fail(&err);
-                return true;
-            }
+            Err(err) => return self.fail(&err),
         };
         if batch.is_idle() {
-            return true;
+            return;
         }
         self.saving = true;
         let vault = self.vault.clone();
@@ -279,7 +280,6 @@ impl Accord {
                 Err(err) => office.fail(&VaultError(err.to_string())),
             }
         }));
-        false
     }
 
     /// Without its memory the office cannot keep its promise.
@@ -366,7 +366,7 @@ impl Accord {
         let seq = match known {
             // It was on its way when this came, ahead of this, and so is there now.
             Some(0) => {
-                self.read_on().map_err(|err| {
+                self.read_to_the_end().map_err(|err| {
                     self.fail(&err);
                     lost()
                 })?;

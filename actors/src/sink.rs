@@ -77,6 +77,9 @@ pub struct Settings {
     pub batch_events: usize,
     /// Bytes of payload after which a batch is full.
     pub batch_bytes: usize,
+    /// The shortest time between two writes, unless a batch is full: each costs the store a sync, and the log waits for the
+    /// same disk.
+    pub gather: Duration,
     /// How long the store may take for one thing.
     pub patience: Duration,
     /// The shortest and the longest time between two attempts at a store that fails.

@@ -20,6 +20,8 @@ const IN_MEMORY_MAX: u64 = 10_000;
 const BATCH_BYTES: usize = 8 << 20;
 /// Traces of a batch for the store of traces.
 const BATCH_TRACES: usize = 512;
+/// The shortest time between two writes that are not full batches.
+const GATHER: Duration = Duration::from_millis(100);
 /// How long a disk may take for a batch.
 const DISK_PATIENCE: Duration = Duration::from_secs(60);
 /// The shortest time between two attempts.
@@ -44,6 +46,7 @@ pub(super) fn start(settings: &Settings, ground: &Ground) -> anyhow::Result<Sink
             topics: topics(),
             batch_events: BATCH_TRACES,
             batch_bytes: BATCH_BYTES,
+            gather: GATHER,
             patience: DISK_PATIENCE,
             backoff: (RETRY_MIN, DISK_RETRY_MAX),
             dead_max: DEAD_MAX,
@@ -59,6 +62,7 @@ pub(super) fn start(settings: &Settings, ground: &Ground) -> anyhow::Result<Sink
             topics: topics(),
             batch_events: settings.postgres.batch_traces,
             batch_bytes: BATCH_BYTES,
+            gather: GATHER,
             patience: Duration::from_secs(settings.postgres.timeout_seconds),
             backoff: (
                 RETRY_MIN,

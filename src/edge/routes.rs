@@ -50,6 +50,7 @@ pub fn configure(config: &mut ServiceConfig) {
             .route(web::head().to(history::page))
             .route(web::post().to(glints::publish)),
     );
+    accord::configure(config);
     for (path, answer) in READS {
         config.service(read(path, answer));
     }
@@ -59,7 +60,6 @@ pub fn configure(config: &mut ServiceConfig) {
     rituals::configure(config);
     let metrics = web::get().to(health::metrics);
     config.service(resource("/metrics", "GET, OPTIONS").route(metrics));
-    accord::configure(config);
     coherence::configure(config);
 }
 

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use ::coherence::{Carrier, Contract, Expect, Mode, Verdict};
 use actix::{Actor as _, Addr};
-use glint::{Draft, Event, Name, Stamp};
 use glint::json::{Value, parse};
+use glint::{Draft, Event, Name, Stamp};
 use prometheus::Registry;
 use uuid::Uuid;
 

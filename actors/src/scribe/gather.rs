@@ -39,7 +39,7 @@ impl Gather {
         let longest = took.min(LONGEST);
         let first = longest / PART as u32;
         let mut waiting = jobs.wait(expected, first);
-        if waiting < expected && are_back(before, waiting) {
+        if waiting < expected && are_back(answered, before, waiting) {
             waiting = jobs.wait(expected, longest - first);
         }
         self.note(waiting * 2 >= expected);
@@ -55,10 +55,11 @@ impl Gather {
     }
 }
 
-/// Tells whether those who came in the part of the time came at more than twice the pace of those `before`, who had all of
-/// it: they were answered just now, then.
-fn are_back(before: usize, waiting: usize) -> bool {
-    waiting.saturating_sub(before) * PART > before * 2
+/// Tells whether who was answered is coming back: in the part of the time a good many of them came, and at more than twice
+/// the pace of those `before`, who had all of it.
+fn are_back(answered: usize, before: usize, waiting: usize) -> bool {
+    let came = waiting.saturating_sub(before);
+    came * 4 >= answered && came * PART > before * 2
 }
 
 #[cfg(test)]
@@ -67,11 +68,12 @@ mod tests {
 
     #[test]
     fn a_burst_after_the_answers_is_told_from_a_steady_rate() {
-        assert!(are_back(0, 1));
-        assert!(are_back(28, 28 + 24));
+        assert!(are_back(64, 0, 16));
+        assert!(are_back(36, 28, 28 + 24));
+        assert!(!are_back(64, 0, 2), "a few may be others");
         // A third of the time brings a third of what all of it brought.
-        assert!(!are_back(30, 30 + 10));
-        assert!(!are_back(0, 0));
+        assert!(!are_back(30, 30, 30 + 10));
+        assert!(!are_back(64, 0, 0));
     }
 
     #[test]

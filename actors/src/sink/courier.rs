@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use glint::{Event, Offset};
+use tokio::time::Instant;
 
 use super::pace::Pace;
 use super::{Pending, Settings, SinkHandle, Store, StoreError};
@@ -29,6 +31,8 @@ pub(super) struct Courier {
     pace: Pace,
     /// Most events of the next batch: fewer while one that is refused is looked for.
     narrow: usize,
+    /// When it last wrote.
+    wrote: Option<Instant>,
 }
 
 /// Where a round is.
@@ -54,6 +58,7 @@ impl Courier {
         Courier {
             pace: Pace::new(settings.backoff),
             narrow: settings.batch_events,
+            wrote: None,
             settings,
             store,
             clock,
@@ -79,11 +84,27 @@ impl Courier {
 
     /// Waits for the next attempt. Whoever rings meanwhile is heard then; only the end of the broker cuts it short.
     async fn rest(&mut self) {
-        let again = tokio::time::sleep(self.pace.wait());
-        tokio::pin!(again);
+        let wait = self.pace.wait();
+        self.pause(wait).await;
+    }
+
+    /// Waits until the last write is a while ago, so that more comes together for the next one.
+    async fn gather(&mut self) {
+        let now = self.clock.instant();
+        let rest = self
+            .wrote
+            .map(|wrote| (wrote + self.settings.gather).saturating_duration_since(now));
+        if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
+            self.pause(rest).await;
+        }
+    }
+
+    async fn pause(&mut self, time: Duration) {
+        let over = tokio::time::sleep(time);
+        tokio::pin!(over);
         while !self.handle.is_finishing() {
             tokio::select! {
-                () = &mut again => return,
+                () = &mut over => return,
                 () = self.handle.woken() => {}
             }
         }
@@ -98,6 +119,10 @@ impl Courier {
         loop {
             self.fill(&mut place).await?;
             if place.has_work() {
+                if !self.is_full(&place) {
+                    self.gather().await;
+                    self.fill(&mut place).await?;
+                }
                 self.deliver(&mut place).await?;
                 continue;
             }
@@ -137,10 +162,7 @@ impl Courier {
 
     /// Pulls until a batch is full or there is nothing more.
     async fn fill(&mut self, place: &mut Place) -> Result<(), StoreError> {
-        while place.pending.len() < self.settings.batch_events
-            && place.pending_bytes < self.settings.batch_bytes
-            && place.unwritten() < CHECKPOINT
-        {
+        while !self.is_full(place) {
             let pulled = place.puller.pull(PAGE);
             match pulled.map_err(|err| StoreError::Transient(err.to_string()))? {
                 Pull::Events(events) => {
@@ -170,6 +192,12 @@ impl Courier {
         Ok(())
     }
 
+    fn is_full(&self, place: &Place) -> bool {
+        place.pending.len() >= self.settings.batch_events
+            || place.pending_bytes >= self.settings.batch_bytes
+            || place.unwritten() >= CHECKPOINT
+    }
+
     async fn deliver(&mut self, place: &mut Place) -> Result<(), StoreError> {
         let batch = place.batch(self.narrow, self.settings.batch_bytes);
         let upto = match batch.last() {
@@ -181,6 +209,7 @@ impl Courier {
         match written {
             Ok(()) => {
                 place.done(batch.len(), upto.seq);
+                self.wrote = Some(self.clock.instant());
                 self.pace.reset();
                 self.narrow = self
                     .narrow

@@ -9,6 +9,8 @@ use crate::metrics::Metrics;
 use crate::tail::Limits;
 use crate::vault::MemoryVault;
 
+const GATHER: Duration = Duration::from_millis(100);
+
 /// What a store of tests has, and how it behaves.
 #[derive(Debug, Default)]
 struct Inside {
@@ -118,6 +120,7 @@ impl Stand {
             topics: Topics::ALL,
             batch_events: 8,
             batch_bytes: 1 << 20,
+            gather: GATHER,
             patience: Duration::from_secs(5),
             backoff: (Duration::from_millis(100), Duration::from_secs(5)),
             dead_max,
@@ -244,4 +247,24 @@ async fn a_sink_that_lost_its_log_reads_the_new_one_from_its_beginning() {
         handle.finish().await;
         assert_eq!(stand.store.inside().rows, Stand::wanted(10), "{stored}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_soon_after_a_write_goes_out_together() {
+    let stand = Stand::new();
+    stand.add(1..=2);
+    let (handle, _running) = stand.start(9);
+    while handle.report().written != 1 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // One after the other, each with a ring of its own.
+    for seq in 3..=15 {
+        stand.add(seq..=seq);
+        handle.wake();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(stand.store.inside().writes, 1);
+    tokio::time::sleep(GATHER).await;
+    let inside = stand.store.inside();
+    assert_eq!((inside.writes, &inside.rows), (2, &Stand::wanted(15)));
 }
