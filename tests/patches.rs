@@ -220,7 +220,8 @@ fn patches_lead_every_reader_to_what_a_new_one_is_shown() {
     for (reader, mirror) in &mut readers {
         reader.read_until(mirror, is_there);
         assert!(mirror.patches > mirror.wholes, "{mirror:?}");
-        assert!(mirror.bytes.0 < mirror.bytes.1 / 3, "{:?}", mirror.bytes);
+        // How much depends on how many changes were joined.
+        assert!(mirror.bytes.0 < mirror.bytes.1 / 2, "{:?}", mirror.bytes);
     }
     let notice = readers[0]
         .1
