@@ -43,8 +43,11 @@ use crate::warden::{Tripwire, Warden};
 
 /// The office's name.
 pub const OFFICE: &str = "accord";
-/// How often the office reads on and saves what it made of that: each costs a sync, and the log waits for the same disk.
-const TICK: Duration = Duration::from_secs(1);
+/// How long after it had something to save the office reads on and looks for more: what comes meanwhile is put together in
+/// one go, in which nobody is answered.
+const TICK: Duration = Duration::from_millis(250);
+/// How long when there was nothing.
+const IDLE: Duration = Duration::from_secs(1);
 /// Events that are pulled at once.
 const PAGE_EVENTS: usize = 64;
 /// Pages that are pulled in one go before others have their turn.
@@ -258,8 +261,8 @@ impl Accord {
             Err(err) => return self.fail(&err),
         }
         self.show();
-        ctx.run_later(TICK, Self::tick);
         if self.saving {
+            ctx.run_later(TICK, Self::tick);
             return;
         }
         let batch = match self.index.collect(self.puller.position()) {
@@ -267,8 +270,10 @@ impl Accord {
             Err(err) => return self.fail(&err),
         };
         if batch.is_idle() {
+            ctx.run_later(IDLE, Self::tick);
             return;
         }
+        ctx.run_later(TICK, Self::tick);
         self.saving = true;
         let vault = self.vault.clone();
         let write = tokio::task::spawn_blocking(move || batch.write(&*vault));
