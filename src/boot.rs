@@ -220,7 +220,7 @@ async fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Opt
     let (state, keeper) = phase(settings, &ground, now)?;
     let office = coherence::start(settings, &ground, &footing.ready, now)?;
     let sigils = sigils::open(settings, &ground)?;
-    let rituals = rituals::start(settings, &ground, &keeper).await?;
+    let rituals = rituals::start(settings, &ground, &keeper)?;
     let hub = Hub::new(
         ground.clock.clone(),
         ground.bells.clone(),

@@ -250,7 +250,8 @@ impl Accord {
         Ok(())
     }
 
-    /// Reads on to the end, with turns for others, and saves off this thread: those who wait for an answer do not wait for the vault.
+    /// Reads on to the end, with turns for others, and saves off this thread: those who wait for an answer do not wait for
+    /// the vault.
     fn tick(&mut self, ctx: &mut Context<Self>) {
         match self.read_on(TURN) {
             Ok(false) => {}

@@ -259,10 +259,11 @@ pub struct Bells {
 }
 
 impl Bells {
-    /// Adds a bell, and rings it: something may have been missed.
+    /// Adds a bell, and then rings it: what came before may have been missed.
     pub fn add(&self, bell: Bell, topics: Topics) {
-        bell.ring();
+        let added = bell.clone();
         self.lock().push((bell, topics));
+        added.ring();
     }
 
     /// Rings for events of these topics. To wake a thread that has no use for them costs more than they do.
@@ -281,10 +282,15 @@ impl Bells {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use glint::Topic;
     use prometheus::Registry;
     use tokio::sync::Notify;
 
     use super::*;
+    use crate::porter::Porter;
+    use crate::warden::Tripwire;
 
     struct Slow {
         gate: Arc<Notify>,
@@ -386,19 +392,61 @@ mod tests {
         );
     }
 
+    struct Door(Arc<AtomicU32>);
+
+    impl Actor for Door {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Ring> for Door {
+        type Result = ();
+
+        fn handle(&mut self, _: Ring, _: &mut Self::Context) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[actix_rt::test]
+    async fn bells_ring_for_their_topics_and_once_when_they_are_added() {
+        let rings = Arc::new(AtomicU32::new(0));
+        let (bell, clapper) = Bell::new(Door(rings.clone()).start().recipient());
+        let bells = Bells::default();
+        let of = |topic| [topic].into_iter().collect::<Topics>();
+        bells.add(bell, of(Topic::Traces));
+        for (news, heard) in [(Topic::Glints, 1), (Topic::Traces, 2), (Topic::State, 2)] {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            clapper.lift();
+            bells.ring(of(news));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert_eq!(rings.load(Ordering::SeqCst), heard, "{news}");
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_porter_passes_one_ring_on_to_all_of_its_thread() {
+        let outside = Bells::default();
+        let thread = actix_rt::Arbiter::current();
+        let inside = Porter::start_on(&thread, &outside, Tripwire::idle());
+        let rings = [(); 2].map(|()| Arc::new(AtomicU32::new(0)));
+        let clappers = rings.clone().map(|rings| {
+            let (bell, clapper) = Bell::new(Door(rings).start().recipient());
+            inside.add(bell, Topics::ALL);
+            clapper
+        });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        for (news, more) in [(Topic::Glints, 1), (Topic::Heartbeat, 0)] {
+            clappers.iter().for_each(Clapper::lift);
+            let before = rings.each_ref().map(|rings| rings.load(Ordering::SeqCst));
+            outside.ring([news].into_iter().collect());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let after = rings.each_ref().map(|rings| rings.load(Ordering::SeqCst));
+            assert_eq!(after, before.map(|before| before + more), "{news}");
+        }
+    }
+
     #[actix_rt::test]
     async fn a_bell_rings_once_until_it_is_answered() {
-        struct Door(Arc<std::sync::atomic::AtomicU32>);
-        impl Actor for Door {
-            type Context = Context<Self>;
-        }
-        impl Handler<Ring> for Door {
-            type Result = ();
-            fn handle(&mut self, _: Ring, _: &mut Self::Context) {
-                self.0.fetch_add(1, Ordering::SeqCst);
-            }
-        }
-        let rings = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let rings = Arc::new(AtomicU32::new(0));
         let addr = Door(rings.clone()).start();
         let (bell, clapper) = Bell::new(addr.clone().recipient());
         bell.ring();

@@ -29,7 +29,7 @@ const ARCHIVES: &str = "archives";
 ///
 /// # Errors
 /// When the rules have a mistake, or the vault cannot be read.
-pub(super) async fn start(
+pub(super) fn start(
     settings: &Settings,
     ground: &Ground,
     phase: &Post<PhaseKeeper>,

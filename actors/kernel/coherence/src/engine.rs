@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 
+use ahash::RandomState;
+
 use crate::contract::Contract;
 use crate::error::CoherenceError;
 use crate::mesh::order_parameter;
@@ -11,7 +13,6 @@ use crate::review::{Moment, Review};
 use crate::source::{Outcome, Source};
 use crate::standing::Standing;
 use crate::words::{Change, Condition, Overlay, Reason};
-use ahash::RandomState;
 
 /// No place.
 const NONE: u32 = u32::MAX;

@@ -90,7 +90,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads a little of every cache line, so that all of it is on its way from memory. Whoever knows whom the next event
+    /// Reads words from all over the source, so that most of it is on its way from memory. Whoever knows whom the next event
     /// is from calls this before [`Source::observe`] of the event at hand, and keeps the result from being optimised away.
     #[must_use]
     pub fn touch(&self) -> u64 {
