@@ -192,13 +192,13 @@ fn footing(settings: &Settings, warden: &Warden, clock: Clock) -> anyhow::Result
     let ground = Ground {
         emitter: Post::new(emitter.start(), "emitter", bound, &metrics),
         clock,
+        study: Study::start(&bells, &tail, warden),
         tail,
         metrics,
         registry,
         warden: warden.clone(),
         vault,
         dir: settings.data.dir.clone(),
-        study: Study::start(&bells, warden),
         bells,
     };
     Ok(Footing {

@@ -41,7 +41,6 @@ use std::time::Duration;
 use ::coherence::{Arcs, Engine, Limits, Mesh, MeshLimits, Params};
 use actix::prelude::*;
 use glint::{Refusal, RefusalKind};
-use tokio::time::Instant;
 
 pub use self::act::{Act, contract_of, entry_of, malformed, number, promoted, refusal, whole};
 pub use self::answer::{Ask, Order};
@@ -62,8 +61,6 @@ use crate::warden::Tripwire;
 pub const OFFICE: &str = "coherence";
 /// Events measured at once, before others of this thread have their turn.
 const PAGE: usize = 512;
-/// How long events gather before they are measured: short beside the seconds in which anything is judged.
-const GATHER: Duration = Duration::from_millis(10);
 /// Time between two looks at what time brings about.
 const TICK: Duration = Duration::from_secs(1);
 /// The same, in microseconds.
@@ -120,8 +117,6 @@ pub struct Coherence {
     tools: Tools,
     puller: Puller,
     clapper: Option<Clapper>,
-    /// When it last looked because it was rung.
-    looked: Instant,
     engine: Engine,
     mesh: Mesh,
     /// Which life of this node, for the mesh.
@@ -183,7 +178,6 @@ impl Coherence {
             approximate: false,
             failed: false,
             clapper: None,
-            looked: tools.clock.instant(),
             puller,
             settings,
             tools,
@@ -201,14 +195,6 @@ impl Coherence {
     pub fn rung_by(mut self, clapper: Clapper) -> Coherence {
         self.clapper = Some(clapper);
         self
-    }
-
-    fn rung(&mut self, ctx: &mut Context<Self>) {
-        self.looked = self.tools.clock.instant();
-        if let Some(clapper) = &self.clapper {
-            clapper.lift();
-        }
-        self.read_on(ctx);
     }
 
     /// Reads on, a page at a time, and lets others of this thread have their turn in between.
@@ -346,13 +332,10 @@ impl Handler<Ring> for Coherence {
     type Result = ();
 
     fn handle(&mut self, _: Ring, ctx: &mut Self::Context) {
-        let now = self.tools.clock.instant();
-        let rest = (self.looked + GATHER).saturating_duration_since(now);
-        match rest.is_zero() {
-            true => self.rung(ctx),
-            // The bell stays silent meanwhile: a wake for each group of the log would cost more than measuring it.
-            false => drop(ctx.run_later(rest, Self::rung)),
+        if let Some(clapper) = &self.clapper {
+            clapper.lift();
         }
+        self.read_on(ctx);
     }
 }
 

@@ -1,10 +1,10 @@
 //! The only way to send a message: bounded in count and in bytes, counted, with a time limit.
 //!
 //! actix mailboxes are fast and nothing else: `do_send` ignores the bound and drops errors, and `try_send` has a bound
-//! for each clone of the address. So a message takes a permit first, and the permit travels with it until it is handled:
+//! for each clone of the address. So a message takes a place first, and the place travels with it until it is handled:
 //! a sender that gives up does not make room for another.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use actix::dev::ToEnvelope;
 use actix::prelude::*;
 use glint::{Refusal, RefusalKind, Topics};
 use prometheus::{IntCounter, IntGauge};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::Metrics;
+use crate::tail::News;
 
 /// How long an office may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ pub struct Bound {
     pub bytes: usize,
 }
 
-/// A message with the permits for its place in the mailbox; they are given back when the letter is dropped.
+/// A message with its place in the mailbox, which is free again when the letter is dropped.
 ///
 /// A handler that answers later moves the whole letter into its future, not only the message.
 #[derive(Debug)]
@@ -53,44 +53,68 @@ impl<M: Message> Message for Letter<M> {
 /// A place in a mailbox. Dropping it makes room.
 #[derive(Debug)]
 pub struct Place {
-    _count: OwnedSemaphorePermit,
-    _bytes: OwnedSemaphorePermit,
-    weight: i64,
-    waiting: IntGauge,
-    waiting_bytes: IntGauge,
+    room: Arc<Room>,
+    weight: usize,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.waiting.dec();
-        self.waiting_bytes.sub(self.weight);
+        self.room.leave(self.weight);
     }
 }
 
-/// The address of an office.
+/// What there is room for in a mailbox, and what waits there. Nobody ever waits to get in, so counters do.
 #[derive(Debug)]
-pub struct Post<A: Actor> {
-    addr: Addr<A>,
+struct Room {
     office: &'static str,
     bound: Bound,
-    count: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
+    messages: AtomicUsize,
+    bytes: AtomicUsize,
     waiting: IntGauge,
     waiting_bytes: IntGauge,
     refused: IntCounter,
+}
+
+impl Room {
+    /// Takes a place, if one is left.
+    fn enter(self: &Arc<Self>, weight: usize) -> Option<Place> {
+        let add = |counter: &AtomicUsize, more: usize, bound: usize| {
+            let sum = |taken: usize| taken.checked_add(more).filter(|sum| *sum <= bound);
+            counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum)
+        };
+        add(&self.messages, 1, self.bound.count).ok()?;
+        if add(&self.bytes, weight, self.bound.bytes).is_err() {
+            self.messages.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        self.waiting.inc();
+        self.waiting_bytes.add(weight as i64);
+        Some(Place {
+            room: self.clone(),
+            weight,
+        })
+    }
+
+    fn leave(&self, weight: usize) {
+        self.messages.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(weight, Ordering::Relaxed);
+        self.waiting.dec();
+        self.waiting_bytes.sub(weight as i64);
+    }
+}
+
+/// The address of an office. Cloning shares its mailbox.
+#[derive(Debug)]
+pub struct Post<A: Actor> {
+    addr: Addr<A>,
+    room: Arc<Room>,
 }
 
 impl<A: Actor> Clone for Post<A> {
     fn clone(&self) -> Self {
         Post {
             addr: self.addr.clone(),
-            office: self.office,
-            bound: self.bound,
-            count: self.count.clone(),
-            bytes: self.bytes.clone(),
-            waiting: self.waiting.clone(),
-            waiting_bytes: self.waiting_bytes.clone(),
-            refused: self.refused.clone(),
+            room: self.room.clone(),
         }
     }
 }
@@ -99,15 +123,18 @@ impl<A: Actor> Post<A> {
     /// Opens the mailbox of `office`. All senders must share this post: the bound is its own.
     #[must_use]
     pub fn new(addr: Addr<A>, office: &'static str, bound: Bound, metrics: &Metrics) -> Post<A> {
-        Post {
-            addr,
+        let room = Room {
             office,
             bound,
-            count: Arc::new(Semaphore::new(bound.count)),
-            bytes: Arc::new(Semaphore::new(bound.bytes)),
+            messages: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             waiting: metrics.mail_waiting.with_label_values(&[office]),
             waiting_bytes: metrics.mail_waiting_bytes.with_label_values(&[office]),
             refused: metrics.mail_refused.with_label_values(&[office]),
+        };
+        Post {
+            addr,
+            room: Arc::new(room),
         }
     }
 
@@ -153,7 +180,7 @@ impl<A: Actor> Post<A> {
         let letter = self.stamp(message, weight)?;
         #[expect(
             clippy::disallowed_methods,
-            reason = "the permit in the letter is the bound"
+            reason = "the place in the letter is the bound"
         )]
         self.addr.do_send(letter);
         Ok(())
@@ -161,34 +188,19 @@ impl<A: Actor> Post<A> {
 
     fn stamp<M>(&self, message: M, weight: usize) -> Result<Letter<M>, Refusal> {
         // Heavier than the whole mailbox: it gets in alone.
-        let weight = weight.min(self.bound.bytes);
-        let permits = u32::try_from(weight).unwrap_or(u32::MAX);
-        let count = self.count.clone().try_acquire_owned();
-        let bytes = self.bytes.clone().try_acquire_many_owned(permits);
-        let (Ok(count), Ok(bytes)) = (count, bytes) else {
-            self.refused.inc();
-            return Err(self
-                .refusal(RefusalKind::Busy, "office_full")
-                .retry_after(1));
-        };
-        let weight = i64::from(permits);
-        self.waiting.inc();
-        self.waiting_bytes.add(weight);
-        let (waiting, waiting_bytes) = (self.waiting.clone(), self.waiting_bytes.clone());
-        Ok(Letter {
-            message,
-            place: Place {
-                _count: count,
-                _bytes: bytes,
-                weight,
-                waiting,
-                waiting_bytes,
-            },
-        })
+        let weight = weight.min(self.room.bound.bytes);
+        match self.room.enter(weight) {
+            Some(place) => Ok(Letter { message, place }),
+            None => {
+                self.room.refused.inc();
+                let refusal = self.refusal(RefusalKind::Busy, "office_full");
+                Err(refusal.retry_after(1))
+            }
+        }
     }
 
     fn refusal(&self, kind: RefusalKind, code: &'static str) -> Refusal {
-        let (office, bound) = (self.office, self.bound);
+        let (office, bound) = (self.room.office, self.room.bound);
         let detail = match code {
             "office_full" => format!(
                 "the {office} is at its bound of {} messages or {} bytes; try again later",
@@ -212,29 +224,41 @@ pub struct Ring;
 /// Rings one office. However often it is rung, at most one [`Ring`] waits in its mailbox.
 #[derive(Debug, Clone)]
 pub struct Bell {
-    rung: Arc<AtomicBool>,
+    tongue: Arc<Tongue>,
     recipient: Recipient<Ring>,
+}
+
+#[derive(Debug, Default)]
+struct Tongue {
+    /// A ring is on its way.
+    rung: AtomicBool,
+    /// The place of the event from which on it rings.
+    from: AtomicU64,
 }
 
 impl Bell {
     /// Makes a bell and the clapper that the office must lift before it looks.
     #[must_use]
     pub fn new(recipient: Recipient<Ring>) -> (Bell, Clapper) {
-        let rung = Arc::new(AtomicBool::new(false));
-        (
-            Bell {
-                rung: rung.clone(),
-                recipient,
-            },
-            Clapper { rung },
-        )
+        let tongue = Arc::new(Tongue::default());
+        let clapper = Clapper {
+            tongue: tongue.clone(),
+        };
+        (Bell { tongue, recipient }, clapper)
     }
 
     /// Rings, unless a ring is on its way already.
     pub fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
+        if !self.tongue.rung.swap(true, Ordering::AcqRel) {
             #[expect(clippy::disallowed_methods, reason = "one ring at most is under way")]
             self.recipient.do_send(Ring);
+        }
+    }
+
+    fn ring_for(&self, head: u64) {
+        // Who lifts the clapper looks at the tail afterwards, and the lock of the tail lies between: nothing is missed.
+        if head >= self.tongue.from.load(Ordering::Relaxed) {
+            self.ring();
         }
     }
 }
@@ -242,13 +266,19 @@ impl Bell {
 /// The office's side of a [`Bell`].
 #[derive(Debug)]
 pub struct Clapper {
-    rung: Arc<AtomicBool>,
+    tongue: Arc<Tongue>,
 }
 
 impl Clapper {
     /// Makes the bell ring again. Call this before looking: what comes after the look then rings anew.
     pub fn lift(&self) {
-        self.rung.store(false, Ordering::Release);
+        self.tongue.rung.store(false, Ordering::Release);
+    }
+
+    /// The same, but it rings only once the event at place `from` is there.
+    pub fn lift_from(&self, from: u64) {
+        self.tongue.from.store(from, Ordering::Relaxed);
+        self.lift();
     }
 }
 
@@ -266,11 +296,11 @@ impl Bells {
         added.ring();
     }
 
-    /// Rings for events of these topics. To wake a thread that has no use for them costs more than they do.
-    pub fn ring(&self, news: Topics) {
+    /// Rings those who want to know. To wake a thread that has no use for the news costs more than they do.
+    pub fn ring(&self, news: News) {
         for (bell, topics) in self.lock().iter() {
-            if topics.overlaps(news) {
-                bell.ring();
+            if topics.overlaps(news.topics) {
+                bell.ring_for(news.head);
             }
         }
     }
@@ -289,8 +319,6 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::porter::Porter;
-    use crate::warden::Tripwire;
 
     struct Slow {
         gate: Arc<Notify>,
@@ -411,36 +439,17 @@ mod tests {
         let rings = Arc::new(AtomicU32::new(0));
         let (bell, clapper) = Bell::new(Door(rings.clone()).start().recipient());
         let bells = Bells::default();
-        let of = |topic| [topic].into_iter().collect::<Topics>();
+        let of = |topic| [topic].into_iter().collect();
         bells.add(bell, of(Topic::Traces));
         for (news, heard) in [(Topic::Glints, 1), (Topic::Traces, 2), (Topic::State, 2)] {
             tokio::time::sleep(Duration::from_millis(1)).await;
             clapper.lift();
-            bells.ring(of(news));
+            bells.ring(News {
+                topics: of(news),
+                head: 1,
+            });
             tokio::time::sleep(Duration::from_millis(1)).await;
             assert_eq!(rings.load(Ordering::SeqCst), heard, "{news}");
-        }
-    }
-
-    #[actix_rt::test]
-    async fn a_porter_passes_one_ring_on_to_all_of_its_thread() {
-        let outside = Bells::default();
-        let thread = actix_rt::Arbiter::current();
-        let inside = Porter::start_on(&thread, &outside, Tripwire::idle());
-        let rings = [(); 2].map(|()| Arc::new(AtomicU32::new(0)));
-        let clappers = rings.clone().map(|rings| {
-            let (bell, clapper) = Bell::new(Door(rings).start().recipient());
-            inside.add(bell, Topics::ALL);
-            clapper
-        });
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        for (news, more) in [(Topic::Glints, 1), (Topic::Heartbeat, 0)] {
-            clappers.iter().for_each(Clapper::lift);
-            let before = rings.each_ref().map(|rings| rings.load(Ordering::SeqCst));
-            outside.ring([news].into_iter().collect());
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            let after = rings.each_ref().map(|rings| rings.load(Ordering::SeqCst));
-            assert_eq!(after, before.map(|before| before + more), "{news}");
         }
     }
 

@@ -1,40 +1,110 @@
-//! The porter of a thread: rung once, rings every office that works there.
+//! The porter of a thread: rung once, rings every office that works there, and not for each glint.
 //!
-//! To wake a thread is a call to the system, and the thread has to be put on a processor. Offices that share one share the
-//! wake: who rings from outside rings the porter.
+//! To wake a thread is a call to the system, and the thread has to be put on a processor: for one event that costs more
+//! than all that the offices of the study do with it. So they share the wake, and events that come by the thousand share
+//! it among each other: the first after a quiet time is passed on at once, further ones [`GATHER`] after the last ring, or
+//! when there are so many that memory might soon not hold them.
+
+use std::time::Duration;
 
 use actix::prelude::*;
 use glint::{Topic, Topics};
 
 use crate::mail::{Bell, Bells, Clapper, Ring};
+use crate::tail::{News, Tail};
 use crate::warden::Tripwire;
+
+/// How long events gather before the offices look at them.
+pub const GATHER: Duration = Duration::from_millis(250);
+/// Topics whose events come by the thousand.
+const GATHERED: [Topic; 2] = [Topic::Glints, Topic::Traces];
+
+/// Events that gather at most, and the part of those in memory.
+const MOST: (usize, usize) = (2048, 4);
 
 /// The actor.
 #[derive(Debug)]
 pub struct Porter {
-    clapper: Clapper,
     inside: Bells,
+    clapper: Clapper,
+    tail: Tail,
+    /// The newest event when the offices were rung last.
+    seen: u64,
+    /// While events gather, when they are looked for.
+    gathering: Option<SpawnHandle>,
     _tripwire: Tripwire,
 }
 
+/// The offices of a thread, as those see them who ring.
+#[derive(Debug, Clone)]
+pub struct Lodge {
+    outside: Bells,
+    inside: Bells,
+}
+
+impl Lodge {
+    /// Has an office rung: at once for what is rare, and by the porter for what comes by the thousand.
+    pub fn add(&self, bell: Bell) {
+        let stored = Topic::ALL.into_iter().filter(|topic| topic.is_stored());
+        let rare = stored.filter(|topic| !GATHERED.contains(topic));
+        self.inside.add(bell.clone(), Topics::ALL);
+        self.outside.add(bell, rare.collect());
+    }
+}
+
 impl Porter {
-    /// Starts a porter on `thread` who is rung with `outside`, for all that is stored. Offices of that thread add their
-    /// bells to the ones returned.
+    /// Starts a porter on `thread` who is rung with `outside`, for events of `tail`.
     #[must_use]
-    pub fn start_on(thread: &ArbiterHandle, outside: &Bells, tripwire: Tripwire) -> Bells {
-        let (inside, outside) = (Bells::default(), outside.clone());
-        let bells = inside.clone();
+    pub fn start_on(
+        thread: &ArbiterHandle,
+        outside: &Bells,
+        tail: Tail,
+        tripwire: Tripwire,
+    ) -> Lodge {
+        let lodge = Lodge {
+            outside: outside.clone(),
+            inside: Bells::default(),
+        };
+        let Lodge { outside, inside } = lodge.clone();
         Porter::start_in_arbiter(thread, move |ctx| {
             let (bell, clapper) = Bell::new(ctx.address().recipient());
-            let stored = Topic::ALL.into_iter().filter(|topic| topic.is_stored());
-            outside.add(bell, stored.collect());
+            outside.add(bell, GATHERED.into_iter().collect());
             Porter {
-                clapper,
                 inside,
+                clapper,
+                seen: tail.head().seq,
+                tail,
+                gathering: None,
                 _tripwire: tripwire,
             }
         });
-        bells
+        lodge
+    }
+
+    fn pass_on(&mut self, ctx: &mut Context<Self>) {
+        let (most, part) = MOST;
+        let room = (self.tail.limits().events / part).clamp(1, most);
+        self.seen = self.tail.head().seq;
+        self.clapper.lift_from(self.seen + room as u64);
+        self.inside.ring(News {
+            topics: Topics::ALL,
+            head: self.seen,
+        });
+        let next = ctx.run_later(GATHER, Self::look);
+        if let Some(before) = self.gathering.replace(next) {
+            ctx.cancel_future(before);
+        }
+    }
+
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        self.gathering = None;
+        if self.tail.head().seq == self.seen {
+            self.clapper.lift_from(0);
+        }
+        // Once more: what came before the clapper was lifted has rung nobody.
+        if self.tail.head().seq > self.seen {
+            self.pass_on(ctx);
+        }
     }
 }
 
@@ -45,8 +115,124 @@ impl Actor for Porter {
 impl Handler<Ring> for Porter {
     type Result = ();
 
-    fn handle(&mut self, _: Ring, _: &mut Self::Context) {
-        self.clapper.lift();
-        self.inside.ring(Topics::ALL);
+    fn handle(&mut self, _: Ring, ctx: &mut Self::Context) {
+        self.pass_on(ctx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use glint::{Event, Name, Offset, Stamp};
+    use prometheus::Registry;
+    use tokio::time;
+
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::tail::Limits;
+
+    /// An office that counts how often it is rung.
+    struct Office {
+        clapper: Clapper,
+        rings: Arc<AtomicU32>,
+    }
+
+    impl Actor for Office {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Ring> for Office {
+        type Result = ();
+
+        fn handle(&mut self, _: Ring, _: &mut Self::Context) {
+            self.clapper.lift();
+            self.rings.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn office(lodge: &Lodge) -> Arc<AtomicU32> {
+        let rings = Arc::new(AtomicU32::new(0));
+        let counted = rings.clone();
+        Office::create(|ctx| {
+            let (bell, clapper) = Bell::new(ctx.address().recipient());
+            lodge.add(bell);
+            Office { clapper, rings }
+        });
+        counted
+    }
+
+    fn push(tail: &Tail, outside: &Bells, name: Name) {
+        let offset = Offset {
+            epoch: 1,
+            seq: tail.head().seq + 1,
+        };
+        outside.ring(tail.push(vec![Event {
+            name,
+            offset,
+            topic_seq: offset.seq,
+            stamp: Stamp(0),
+            id: None,
+            repeats_id: false,
+            source: None,
+            phase: None,
+            text: "{}".into(),
+        }]));
+    }
+
+    #[actix_rt::test]
+    async fn a_first_glint_rings_all_at_once_and_a_hundred_more_ring_once() {
+        time::pause();
+        let metrics = Metrics::register(&Registry::new()).expect("metrics");
+        let limits = Limits {
+            events: 1000,
+            bytes: 1 << 20,
+        };
+        let tail = Tail::new(1, limits, metrics);
+        let outside = Bells::default();
+        let thread = Arbiter::current();
+        let lodge = Porter::start_on(&thread, &outside, tail.clone(), Tripwire::idle());
+        let offices = [office(&lodge), office(&lodge)];
+        let rings = || offices.each_ref().map(|rings| rings.load(Ordering::SeqCst));
+        let soon = Duration::from_millis(1);
+        // Whoever comes looks at what was there before, and then it is quiet.
+        time::sleep(GATHER * 2).await;
+        let before = rings();
+        let since = || [rings()[0] - before[0], rings()[1] - before[1]];
+
+        push(&tail, &outside, Name::GlintEmission);
+        time::sleep(soon).await;
+        assert_eq!(since(), [1, 1], "at once after a quiet time");
+        for _ in 0..100 {
+            push(&tail, &outside, Name::GlintEmission);
+            time::sleep(soon).await;
+        }
+        assert_eq!(since(), [1, 1], "they gather");
+        push(&tail, &outside, Name::PhaseUpdate);
+        time::sleep(soon).await;
+        assert_eq!(since(), [2, 2], "what is rare does not wait for them");
+        time::sleep(GATHER).await;
+        assert_eq!(since(), [3, 3], "together");
+        time::sleep(GATHER * 2).await;
+        assert_eq!(since(), [3, 3], "nothing new, nobody is rung");
+        push(&tail, &outside, Name::GlintEmission);
+        time::sleep(soon).await;
+        assert_eq!(since(), [4, 4], "it is quiet again");
+        push(&tail, &outside, Name::Heartbeat);
+        time::sleep(GATHER * 2).await;
+        assert_eq!(since(), [4, 4], "what is not stored rings nobody");
+
+        push(&tail, &outside, Name::GlintEmission);
+        time::sleep(soon).await;
+        assert_eq!(since(), [5, 5]);
+        for _ in 1..limits.events / MOST.1 {
+            push(&tail, &outside, Name::GlintEmission);
+        }
+        time::sleep(soon).await;
+        assert_eq!(since(), [5, 5], "memory holds them");
+        push(&tail, &outside, Name::GlintEmission);
+        time::sleep(soon).await;
+        assert_eq!(since(), [6, 6], "before it holds them no more");
     }
 }

@@ -234,8 +234,7 @@ impl Hand {
         for job in &mut *group {
             events.append(&mut job.events);
         }
-        let news = events.iter().map(Event::topic).collect();
-        self.desk.tail.push(events);
+        let news = self.desk.tail.push(events);
         for done in group.drain(..).filter_map(|job| job.done) {
             done(Ok(()));
         }

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use glint::{Event, Name, Offset, Stamp, Topic};
+use glint::{Event, Name, Offset, Stamp, Topic, Topics};
 use wire::{Change, Standings};
 
 use crate::metrics::Metrics;
@@ -32,6 +32,15 @@ pub struct Limits {
     pub events: usize,
     /// Their bytes.
     pub bytes: usize,
+}
+
+/// What was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct News {
+    /// The topics of the events.
+    pub topics: Topics,
+    /// The newest stored event.
+    pub head: u64,
 }
 
 /// A page of history.
@@ -161,6 +170,12 @@ impl Tail {
         self.shared.epoch
     }
 
+    /// Returns how much past is kept in memory.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.shared.limits
+    }
+
     /// Returns the place of the newest stored event.
     #[must_use]
     pub fn head(&self) -> Offset {
@@ -217,9 +232,11 @@ impl Tail {
         (micros != i64::MIN).then_some(Stamp(micros))
     }
 
-    /// Appends events; stored ones must follow each other in their offsets. Only the emitter calls this.
-    pub(crate) fn push(&self, events: Vec<Event>) {
+    /// Appends events; stored ones must follow each other in their offsets. Returns what is to be rung for. Only the
+    /// emitter calls this.
+    pub(crate) fn push(&self, events: Vec<Event>) -> News {
         let metrics = &self.shared.metrics;
+        let topics = events.iter().map(Event::topic).collect();
         let mut standings = self.lock_standings();
         let changes: Vec<_> = events.iter().map(|event| standings.fold(event)).collect();
         drop(standings);
@@ -245,6 +262,10 @@ impl Tail {
         metrics.tail_evicted.inc_by(evicted);
         metrics.tail_events.set(past.history.len() as i64);
         metrics.tail_bytes.set(past.history_bytes as i64);
+        News {
+            topics,
+            head: past.head(),
+        }
     }
 
     /// Returns up to `max_events` stored events after `after`, none of them after `until`.

@@ -4,7 +4,7 @@ use actix::Actor as _;
 use actors::coherence::{Coherence, CoherenceMetrics, Gate, OFFICE, Settings as Office, Tools};
 use actors::mail::{Bell, Post};
 use coherence::{Arcs, Carrier, Limits, MeshLimits, Params, Rule};
-use glint::{Phase, Stamp, Topics};
+use glint::{Phase, Stamp};
 use prometheus::Registry;
 
 use super::HOUSE_MAIL;
@@ -72,10 +72,10 @@ pub fn start(
         gate: ready.gate.clone(),
     };
     let tripwire = ground.warden.tripwire(OFFICE);
-    let bells = ground.study.bells.clone();
+    let lodge = ground.study.lodge.clone();
     let addr = Coherence::start_in_arbiter(&ground.study.thread, move |ctx| {
         let (bell, clapper) = Bell::new(actix::AsyncContext::address(ctx).recipient());
-        bells.add(bell, Topics::ALL);
+        lodge.add(bell);
         Coherence::new(office, tools, tripwire).rung_by(clapper)
     });
     Ok(Some(Post::new(addr, OFFICE, HOUSE_MAIL, &ground.metrics)))

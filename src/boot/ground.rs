@@ -8,7 +8,7 @@ use actors::clock::Clock;
 use actors::emitter::Emitter;
 use actors::mail::{Bells, Post};
 use actors::metrics::Metrics;
-use actors::porter::Porter;
+use actors::porter::{Lodge, Porter};
 use actors::tail::Tail;
 use actors::vault::{MemoryVault, SharedVault};
 use actors::warden::Warden;
@@ -58,17 +58,18 @@ pub fn vault(settings: &Settings) -> anyhow::Result<SharedVault> {
 pub struct Study {
     /// The thread. It ends with the process.
     pub thread: ArbiterHandle,
-    /// Rings them all for one wake.
-    pub bells: Bells,
+    /// Where they have themselves rung.
+    pub lodge: Lodge,
 }
 
 impl Study {
-    /// Starts the thread, and the porter who is rung with `bells`.
+    /// Starts the thread, and the porter who is rung with `bells` for events of `tail`.
     #[must_use]
-    pub fn start(bells: &Bells, warden: &Warden) -> Study {
+    pub fn start(bells: &Bells, tail: &Tail, warden: &Warden) -> Study {
         let thread = thread();
-        let bells = Porter::start_on(&thread, bells, warden.tripwire("porter"));
-        Study { thread, bells }
+        let tripwire = warden.tripwire("porter");
+        let lodge = Porter::start_on(&thread, bells, tail.clone(), tripwire);
+        Study { thread, lodge }
     }
 }
 

@@ -11,7 +11,6 @@ use actors::phase::PhaseKeeper;
 use actors::rituals::board::BoardHandle;
 use actors::rituals::{self, Partners, Reload, Responder, Throttles};
 use anyhow::Context as _;
-use glint::Topics;
 use rites::Rules;
 
 use super::HOUSE_MAIL;
@@ -62,10 +61,10 @@ pub(super) fn start(
     };
     let tripwire = ground.warden.tripwire(rituals::OFFICE);
     let responder = Responder::new(office_settings, partners, rules, tripwire)?;
-    let bells = ground.study.bells.clone();
+    let lodge = ground.study.lodge.clone();
     let addr = Responder::start_in_arbiter(&ground.study.thread, move |ctx| {
         let (bell, clapper) = Bell::new(actix::AsyncContext::address(ctx).recipient());
-        bells.add(bell, Topics::ALL);
+        lodge.add(bell);
         responder.rung_by(clapper)
     });
     rituals.office = Some(Post::new(

@@ -57,11 +57,7 @@ impl Coherence {
         } = self.engine.note(source, at.0);
         self.measured = event.offset.seq;
         if let Some(outcome) = outcome {
-            self.tools
-                .metrics
-                .events
-                .with_label_values(&[outcome.as_str()])
-                .inc();
+            self.tools.metrics.measured(outcome);
             self.cycle.events += 1;
             self.cycle.counted += u64::from(outcome.counts());
             if let Some(before) = before {

@@ -1,5 +1,6 @@
 //! What this office counts. No label names a source.
 
+use coherence::Outcome;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
@@ -10,7 +11,7 @@ use super::witness::LAYERS;
 /// The metrics of this office. Cloning shares them.
 #[derive(Debug, Clone)]
 pub struct CoherenceMetrics {
-    pub(super) events: IntCounterVec,
+    events: [IntCounter; Outcome::ALL.len()],
     pub(super) sources: IntGaugeVec,
     pub(super) changes: IntCounterVec,
     pub(super) releases: IntCounterVec,
@@ -41,12 +42,13 @@ impl CoherenceMetrics {
     /// When the registry holds one of these names already.
     pub fn register(registry: &Registry) -> prometheus::Result<CoherenceMetrics> {
         let maker = Maker(registry);
+        let events = maker.counters(
+            "events_total",
+            "Events measured, by what became of them.",
+            ("result", &[]),
+        )?;
         Ok(CoherenceMetrics {
-            events: maker.counters(
-                "events_total",
-                "Events measured, by what became of them.",
-                ("result", &RESULTS),
-            )?,
+            events: Outcome::ALL.map(|outcome| events.with_label_values(&[outcome.as_str()])),
             sources: maker.gauges(
                 "sources",
                 "Sources held, by state and overlay.",
@@ -121,6 +123,11 @@ impl CoherenceMetrics {
         })
     }
 
+    /// Counts an event that was measured.
+    pub(super) fn measured(&self, outcome: Outcome) {
+        self.events[outcome as usize].inc();
+    }
+
     /// Returns what the gate is measured by.
     #[must_use]
     pub fn gate(&self) -> Meters {
@@ -140,7 +147,6 @@ pub struct Meters {
 /// A label and all its words.
 type Label = (&'static str, &'static [&'static str]);
 
-const RESULTS: [&str; 5] = ["counted", "counted_late", "slot", "late", "refused"];
 const STATES: [&str; 7] = [
     "nascent",
     "coherent",

@@ -64,9 +64,7 @@ impl Way {
                 scribe.submit(events, key, tell.map(|tell| Box::new(tell) as Done))
             }
             Way::Memory(tail, bells) => {
-                let news = events.iter().map(Event::topic).collect();
-                tail.push(events);
-                bells.ring(news);
+                bells.ring(tail.push(events));
                 if let Some(tell) = tell {
                     tell(Ok(()));
                 }

@@ -42,6 +42,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Outcome; 5] = [
+        Outcome::Counted,
+        Outcome::CountedLate,
+        Outcome::Slot,
+        Outcome::TooLate,
+        Outcome::Refused,
+    ];
+
     /// Tells whether the event changed the kernels.
     #[must_use]
     pub fn counts(self) -> bool {
