@@ -130,7 +130,7 @@ pub struct Inhaled {
     pub after: Snapshot,
 }
 
-/// Puts what changed into the vault.
+/// Puts what changed into the vault, unless that is under way: what is left then is in the log.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Save;
@@ -338,14 +338,14 @@ impl Sigils {
         self.grounds.warden.report(OFFICE);
     }
 
-    fn save(&mut self) {
+    /// Begins to put what is new into the vault, unless that goes on already. Written on a thread of its own: after many
+    /// uploads it takes as long as all of them.
+    fn save(&mut self) -> Option<impl ActorFuture<Self, Output = ()> + 'static> {
         let (after, batch, announced) = (self.after, self.batch, self.announcer.announced());
         let mode = self.registry.rules().1;
-        let Some(keep) = &mut self.keep else {
-            return;
-        };
+        let keep = self.keep.as_mut().filter(|keep| !keep.is_saving())?;
         if !keep.is_behind() && after < keep.after() + SAVE_EVENTS {
-            return;
+            return None;
         }
         let place = Place {
             after,
@@ -353,10 +353,18 @@ impl Sigils {
             announced,
             mode,
         };
-        if let Err(err) = keep.save(place, &self.registry.snapshot(), false) {
-            // The log has it all. A start reads more of it.
-            tracing::error!(%err, "the registry was not put into the vault");
-        }
+        let saving = keep.begin(place, &self.registry.snapshot(), false);
+        let written = tokio::task::spawn_blocking(move || saving.write());
+        Some(written.into_actor(self).map(|saved, office, _| {
+            let (Ok(saved), Some(keep)) = (saved, &mut office.keep) else {
+                tracing::error!("the thread that saves the registry is gone");
+                return office.grounds.warden.report(OFFICE);
+            };
+            if let Err(err) = keep.end(saved) {
+                // The log has it all. A start reads more of it.
+                tracing::error!(%err, "the registry was not put into the vault");
+            }
+        }))
     }
 }
 
@@ -391,7 +399,11 @@ impl Actor for Sigils {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(SAVE_EVERY, |office, _| office.save());
+        context.run_interval(SAVE_EVERY, |office, context| {
+            if let Some(saved) = office.save() {
+                context.spawn(saved);
+            }
+        });
         self.announcer.start(context);
     }
 }
@@ -440,9 +452,12 @@ impl Handler<Letter<Inhale>> for Sigils {
 }
 
 impl Handler<Letter<Save>> for Sigils {
-    type Result = ();
+    type Result = ResponseActFuture<Self, ()>;
 
-    fn handle(&mut self, _: Letter<Save>, _: &mut Self::Context) {
-        self.save();
+    fn handle(&mut self, _: Letter<Save>, _: &mut Self::Context) -> Self::Result {
+        match self.save() {
+            Some(saved) => Box::pin(saved),
+            None => Box::pin(fut::ready(())),
+        }
     }
 }

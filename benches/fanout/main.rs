@@ -178,6 +178,9 @@ fn visit(
     let per_connection =
         |kib: u64| kib.saturating_sub(before) as f64 / (subscribers - FIRST) as f64;
     let idle_kib = per_connection(server.memory_kib()?);
+    // Before the loads: what they leave in the broker's history is no memory of a connection.
+    crowd.burst(BURST.0 / BURST.1, BURST.1)?;
+    let after_burst_kib = per_connection(server.memory_kib()?);
     let mut figures = Vec::new();
     for &load in loads {
         figures.push(crowd.run(&server, load, phase)?);
@@ -190,8 +193,6 @@ fn visit(
         }
         _ => f64::NAN,
     };
-    crowd.burst(BURST.0 / BURST.1, BURST.1)?;
-    let after_burst_kib = per_connection(server.memory_kib()?);
     Ok(Visit {
         contestant,
         subscribers,

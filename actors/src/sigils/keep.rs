@@ -48,6 +48,27 @@ pub(super) struct Keep {
     vault: SharedVault,
     head: Head,
     pending: Vec<Arc<Entry>>,
+    saving: bool,
+}
+
+/// What is to be written, which takes long enough that the office goes on meanwhile.
+#[derive(Debug)]
+pub(super) struct Saving {
+    vault: SharedVault,
+    head: Head,
+    /// What the head of before tells.
+    before: Head,
+    noted: Vec<Arc<Entry>>,
+    /// The whole state, if it is written anew.
+    whole: Option<Snapshot>,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(super) struct Saved {
+    head: Head,
+    noted: Vec<Arc<Entry>>,
+    written: Result<(), VaultError>,
 }
 
 impl Keep {
@@ -75,6 +96,7 @@ impl Keep {
             vault,
             head,
             pending: Vec::new(),
+            saving: false,
         }
     }
 
@@ -93,6 +115,11 @@ impl Keep {
         !self.pending.is_empty()
     }
 
+    /// Tells whether something is being written.
+    pub(super) fn is_saving(&self) -> bool {
+        self.saving
+    }
+
     /// Keeps what was noted, and how far it goes. With `anew` the whole state is written.
     pub(super) fn save(
         &mut self,
@@ -100,48 +127,74 @@ impl Keep {
         now: &Snapshot,
         anew: bool,
     ) -> Result<(), VaultError> {
-        let mut head = Head {
-            after: place.after,
-            batch: place.batch,
-            announced: place.announced,
-            mode: place.mode,
-            entries: now.list().len() as u64,
-            sum: now.sum(),
-            ..self.head.clone()
-        };
+        let saving = self.begin(place, now, anew);
+        self.end(saving.write())
+    }
+
+    /// Begins to keep what was noted: has the office go on while it is written. Only one at a time.
+    pub(super) fn begin(&mut self, place: Place, now: &Snapshot, anew: bool) -> Saving {
+        self.saving = true;
+        let before = self.head.clone();
         let anew = anew
-            || head.bytes > SMALL_BYTES && head.bytes > 2 * now.url_bytes() as u64 + head.bytes / 2;
-        let blobs = if anew {
-            blobs(now.list().iter())
-        } else {
-            blobs(self.pending.iter())
-        };
-        let old = self.head.blobs;
-        let first = head.blobs.1;
-        head.blobs.1 = first + blobs.len() as u64;
-        let bytes: u64 = blobs.iter().map(|blob| blob.len() as u64).sum();
-        let mut changes: Vec<(String, Option<&[u8]>)> = Vec::new();
-        if anew {
-            changes.extend((old.0..old.1).map(|nth| (key(nth), None)));
-            head.blobs.0 = first;
-            head.bytes = 0;
+            || before.bytes > SMALL_BYTES
+                && before.bytes > 2 * now.url_bytes() as u64 + before.bytes / 2;
+        Saving {
+            vault: self.vault.clone(),
+            head: Head {
+                after: place.after,
+                batch: place.batch,
+                announced: place.announced,
+                mode: place.mode,
+                entries: now.list().len() as u64,
+                sum: now.sum(),
+                ..before.clone()
+            },
+            before,
+            noted: std::mem::take(&mut self.pending),
+            whole: anew.then(|| now.clone()),
         }
-        head.bytes += bytes;
-        changes.extend(
-            (first..)
-                .zip(&blobs)
-                .map(|(nth, blob)| (key(nth), Some(&blob[..]))),
-        );
-        let text = head.write();
+    }
+
+    /// Takes note of what became of it. What was not written is written next time.
+    pub(super) fn end(&mut self, saved: Saved) -> Result<(), VaultError> {
+        self.saving = false;
+        match saved.written {
+            Ok(()) => self.head = saved.head,
+            Err(_) => drop(self.pending.splice(..0, saved.noted)),
+        }
+        saved.written
+    }
+}
+
+impl Saving {
+    /// Writes it. Takes long.
+    pub(super) fn write(mut self) -> Saved {
+        let blobs = match &self.whole {
+            Some(now) => blobs(now.list().iter()),
+            None => blobs(self.noted.iter()),
+        };
+        let (old, first) = (self.before.blobs, self.before.blobs.1);
+        let mut changes: Vec<(String, Option<&[u8]>)> = Vec::new();
+        if self.whole.is_some() {
+            changes.extend((old.0..old.1).map(|nth| (key(nth), None)));
+            self.head.blobs.0 = first;
+            self.head.bytes = 0;
+        }
+        self.head.blobs.1 = first + blobs.len() as u64;
+        self.head.bytes += blobs.iter().map(|blob| blob.len() as u64).sum::<u64>();
+        let new = (first..).zip(&blobs);
+        changes.extend(new.map(|(nth, blob)| (key(nth), Some(&blob[..]))));
+        let text = self.head.write();
         changes.push((HEAD.to_owned(), Some(text.as_bytes())));
         let changes: Vec<(&str, Option<&[u8]>)> = changes
             .iter()
             .map(|(key, value)| (key.as_str(), *value))
             .collect();
-        self.vault.put(&changes)?;
-        self.head = head;
-        self.pending.clear();
-        Ok(())
+        Saved {
+            written: self.vault.put(&changes),
+            head: self.head,
+            noted: self.noted,
+        }
     }
 }
 
@@ -309,6 +362,37 @@ mod tests {
         let (vault, registry) = kept();
         let (_, restored) = Keep::open(vault, &Base::default()).unwrap();
         assert_eq!((restored.after, restored.batch), (7, 3));
+        assert_eq!(
+            restored.registry.snapshot().seal(),
+            registry.snapshot().seal()
+        );
+    }
+
+    #[test]
+    fn what_comes_while_it_is_written_and_what_could_not_be_written_is_kept_next_time() {
+        let vault: SharedVault = Arc::new(MemoryVault::default());
+        let (mut keep, restored) = Keep::open(vault.clone(), &Base::default()).unwrap();
+        let mut registry = restored.registry;
+        for number in 0..6 {
+            keep.note(grown(&mut registry, number));
+            let saving = keep.begin(PLACE, &registry.snapshot(), false);
+            assert!(keep.is_saving());
+            keep.note(grown(&mut registry, number + 10));
+            let saved = match number % 2 {
+                0 => saving.write(),
+                _ => Saved {
+                    written: Err(VaultError("as the test asks".into())),
+                    head: saving.head,
+                    noted: saving.noted,
+                },
+            };
+            let failed = saved.written.is_err();
+            assert_eq!(keep.end(saved).is_err(), failed);
+        }
+        keep.save(PLACE, &registry.snapshot(), false).unwrap();
+        assert!(!keep.is_saving() && !keep.is_behind());
+        let (_, restored) = Keep::open(vault, &Base::default()).unwrap();
+        assert_eq!(restored.registry.len(), 12);
         assert_eq!(
             restored.registry.snapshot().seal(),
             registry.snapshot().seal()
