@@ -4,6 +4,8 @@
 //! for each clone of the address. So a message takes a place first, and the place travels with it until it is handled:
 //! a sender that gives up does not make room for another.
 
+mod wakes;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -154,16 +156,13 @@ impl<A: Actor> Post<A> {
         A::Context: ToEnvelope<A, Letter<M>>,
     {
         let letter = self.stamp(message, weight)?;
-        self.addr
-            .send(letter)
-            .timeout(PATIENCE)
-            .await
-            .map_err(|err| match err {
-                MailboxError::Timeout => self
-                    .refusal(RefusalKind::Busy, "office_late")
-                    .retry_after(1),
-                MailboxError::Closed => self.refusal(RefusalKind::Internal, "office_gone"),
-            })
+        let answer = wakes::together(self.addr.send(letter).timeout(PATIENCE)).await;
+        answer.map_err(|err| match err {
+            MailboxError::Timeout => self
+                .refusal(RefusalKind::Busy, "office_late")
+                .retry_after(1),
+            MailboxError::Closed => self.refusal(RefusalKind::Internal, "office_gone"),
+        })
     }
 
     /// Sends a message of `weight` bytes and does not wait.

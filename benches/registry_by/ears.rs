@@ -22,8 +22,7 @@ const NEWS: &str = "event: seal_update";
 /// The subscribers. They leave when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Ears {
-    count: usize,
-    heard: mpsc::Receiver<Instant>,
+    heard: mpsc::Receiver<Vec<Instant>>,
     is_over: Arc<AtomicBool>,
 }
 
@@ -43,24 +42,16 @@ impl Ears {
             registry.register(&mut stream, Token(nth), Interest::READABLE)?;
             streams.push(stream);
         }
-        let (sender, heard) = mpsc::channel(count);
+        let (sender, heard) = mpsc::channel(1);
         let is_over = Arc::new(AtomicBool::new(false));
         let until = is_over.clone();
         std::thread::spawn(move || listen(poll, &mut streams, &sender, &until));
-        Ok(Ears {
-            count,
-            heard,
-            is_over,
-        })
+        Ok(Ears { heard, is_over })
     }
 
     /// Waits until all have heard of the next change; returns when each did.
     pub(crate) async fn all(&mut self) -> anyhow::Result<Vec<Instant>> {
-        let mut times = Vec::with_capacity(self.count);
-        while times.len() < self.count {
-            times.push(self.heard.recv().await.context("subscribers hear")?);
-        }
-        Ok(times)
+        self.heard.recv().await.context("subscribers hear")
     }
 }
 
@@ -73,11 +64,12 @@ impl Drop for Ears {
 fn listen(
     mut poll: Poll,
     streams: &mut [TcpStream],
-    heard: &mpsc::Sender<Instant>,
+    heard: &mpsc::Sender<Vec<Instant>>,
     is_over: &AtomicBool,
 ) {
     let (mut events, mut room) = (Events::with_capacity(1024), vec![0; 64 * 1024]);
-    let news = Finder::new(NEWS);
+    let (news, count) = (Finder::new(NEWS), streams.len());
+    let mut times = Vec::with_capacity(count);
     while !is_over.load(Ordering::Relaxed) {
         let polled = poll.poll(&mut events, Some(Duration::from_millis(100)));
         if polled.is_err_and(|err| err.kind() != ErrorKind::Interrupted) {
@@ -86,12 +78,17 @@ fn listen(
         for event in &events {
             let stream = &mut streams[event.token().0];
             while let Ok(read @ 1..) = stream.read(&mut room) {
-                for _ in news.find_iter(&room[..read]) {
-                    if heard.blocking_send(Instant::now()).is_err() {
-                        return;
-                    }
+                let found = news.find_iter(&room[..read]).count();
+                times.extend(std::iter::repeat_n(Instant::now(), found));
+                if read < room.len() {
+                    // It was all there was.
+                    break;
                 }
             }
+        }
+        // To wake who waits costs as much as to hear: once for all.
+        if times.len() >= count && heard.blocking_send(std::mem::take(&mut times)).is_err() {
+            return;
         }
     }
 }
