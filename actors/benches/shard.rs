@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix::{Actor, System};
 use actors::clock::Clock;
-use actors::emitter::{Emitter, Offer, Once, Window};
+use actors::emitter::{Emitter, Offer, Once, Tray, Window};
 use actors::mail::{Bound, Post};
 use actors::metrics::Metrics;
 use actors::phase::{self, PhaseKeeper};
@@ -77,7 +77,7 @@ impl Worker {
             once: Once::Content,
         };
         self.system.block_on(async {
-            let receipt = self.emitter.ask(offer, 1).await.expect("asked");
+            let receipt = Tray::new(self.emitter.clone()).offer(offer).await;
             receipt.expect("accepted");
             settle(&self.there, SEATS).await;
         });

@@ -17,6 +17,7 @@ mod idempotency;
 mod kept;
 mod repeats;
 mod shares;
+mod tray;
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -33,6 +34,7 @@ use self::idempotency::{Memory, Recall};
 use self::kept::{Kept, Placed, Way};
 use self::repeats::Repeats;
 pub use self::shares::{InFlight, Shares};
+pub use self::tray::Tray;
 
 use crate::clock::Clock;
 use crate::coherence::{Gate, Meters};
@@ -48,9 +50,8 @@ const RECENT_IDS: usize = 65_536;
 /// Seconds after which a publisher that was turned away while draining finds another process here.
 const DRAIN_RETRY_SECONDS: u32 = 5;
 
-/// Offers glints: all of them are taken, in this order and without others between, or none.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Receipt, Refusal>")]
+/// Glints that are offered, through a [`Tray`]: all of them are taken, in this order and without others between, or none.
+#[derive(Debug)]
 pub struct Offer {
     /// The glints.
     pub drafts: Vec<Draft>,
@@ -405,17 +406,6 @@ impl Emitter {
 
 impl Actor for Emitter {
     type Context = Context<Self>;
-}
-
-impl Handler<Letter<Offer>> for Emitter {
-    type Result = Kept;
-
-    fn handle(&mut self, letter: Letter<Offer>, _: &mut Self::Context) -> Self::Result {
-        // The place in the mailbox is held until the offer is kept: what waits for the disk counts as waiting.
-        let (offer, place) = letter.open();
-        let placed = self.accept(offer);
-        Kept(placed, self.way(), place)
-    }
 }
 
 impl Handler<Letter<Commit>> for Emitter {

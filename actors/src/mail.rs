@@ -4,7 +4,7 @@
 //! for each clone of the address. So a message takes a place first, and the place travels with it until it is handled:
 //! a sender that gives up does not make room for another.
 
-mod wakes;
+pub(crate) mod wakes;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use actix::dev::ToEnvelope;
 use actix::prelude::*;
 use glint::{Refusal, RefusalKind, Topics};
 use prometheus::{IntCounter, IntGauge};
+use tokio::time::timeout;
 
 use crate::metrics::Metrics;
 use crate::tail::News;
@@ -156,13 +157,22 @@ impl<A: Actor> Post<A> {
         A::Context: ToEnvelope<A, Letter<M>>,
     {
         let letter = self.stamp(message, weight)?;
-        let answer = wakes::together(self.addr.send(letter).timeout(PATIENCE)).await;
-        answer.map_err(|err| match err {
-            MailboxError::Timeout => self
-                .refusal(RefusalKind::Busy, "office_late")
-                .retry_after(1),
-            MailboxError::Closed => self.refusal(RefusalKind::Internal, "office_gone"),
-        })
+        self.wait(self.addr.send(letter)).await
+    }
+
+    /// Waits for an answer of the office, as [`Post::ask`] does.
+    pub(crate) async fn wait<T, E>(
+        &self,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Refusal> {
+        match wakes::together(timeout(PATIENCE, answer)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(self.refusal(RefusalKind::Internal, "office_gone")),
+            Err(_) => {
+                let refusal = self.refusal(RefusalKind::Busy, "office_late");
+                Err(refusal.retry_after(1))
+            }
+        }
     }
 
     /// Sends a message of `weight` bytes and does not wait.
@@ -177,25 +187,39 @@ impl<A: Actor> Post<A> {
         A::Context: ToEnvelope<A, Letter<M>>,
     {
         let letter = self.stamp(message, weight)?;
+        self.send(letter);
+        Ok(())
+    }
+
+    /// Sends what holds its places already.
+    pub(crate) fn send<M>(&self, message: M)
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
         #[expect(
             clippy::disallowed_methods,
             reason = "the place in the letter is the bound"
         )]
-        self.addr.do_send(letter);
-        Ok(())
+        self.addr.do_send(message);
     }
 
     fn stamp<M>(&self, message: M, weight: usize) -> Result<Letter<M>, Refusal> {
+        let place = self.enter(weight)?;
+        Ok(Letter { message, place })
+    }
+
+    /// Takes a place for something of `weight` bytes.
+    pub(crate) fn enter(&self, weight: usize) -> Result<Place, Refusal> {
         // Heavier than the whole mailbox: it gets in alone.
         let weight = weight.min(self.room.bound.bytes);
-        match self.room.enter(weight) {
-            Some(place) => Ok(Letter { message, place }),
-            None => {
-                self.room.refused.inc();
-                let refusal = self.refusal(RefusalKind::Busy, "office_full");
-                Err(refusal.retry_after(1))
-            }
-        }
+        self.room.enter(weight).ok_or_else(|| {
+            self.room.refused.inc();
+            let refusal = self.refusal(RefusalKind::Busy, "office_full");
+            refusal.retry_after(1)
+        })
     }
 
     fn refusal(&self, kind: RefusalKind, code: &'static str) -> Refusal {

@@ -32,7 +32,7 @@ use self::queue::{Inlet, Job, Outlet, Shut};
 pub use self::restore::{Numbers, Print, Remembered, Restored, Since, restore};
 
 use crate::clock::Clock;
-use crate::mail::Bells;
+use crate::mail::{Bells, wakes};
 use crate::metrics::{Metrics, Stage};
 use crate::tail::Tail;
 use crate::warden::Warden;
@@ -235,9 +235,8 @@ impl Hand {
             events.append(&mut job.events);
         }
         let news = self.desk.tail.push(events);
-        for done in group.drain(..).filter_map(|job| job.done) {
-            done(Ok(()));
-        }
+        let answers = group.drain(..).filter_map(|job| job.done);
+        wakes::after(|| answers.for_each(|done| done(Ok(()))));
         self.desk.bells.ring(news);
         let floor = self.desk.writer.retain(self.desk.clock.now().0)?;
         self.desk.metrics.ledger_floor.set(floor as i64);

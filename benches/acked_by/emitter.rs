@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::{Actor as _, Arbiter};
 use actors::clock::Clock;
-use actors::emitter::{Emitter, Offer, Once, Window};
+use actors::emitter::{Emitter, Offer, Once, Tray, Window};
 use actors::mail::{Bells, Bound, Post};
 use actors::metrics::{Metrics, Stage};
 use actors::scribe::{Archive, Desk, Durability, Restored, Scribe};
@@ -27,10 +27,11 @@ pub(crate) async fn acked(
     let clock = Clock::system();
     let arbiter = Arbiter::new();
     let (post, metrics) = office(&dir, &clock, &arbiter)?;
+    let tray = Tray::new(post);
     let draft = Draft::read(crate::glint().as_bytes(), 4096, Uuid::nil())?;
     let began = clock.instant();
     let publisher = || {
-        let (post, drafts) = (post.clone(), vec![draft.clone(); batch]);
+        let (tray, drafts) = (tray.clone(), vec![draft.clone(); batch]);
         async move {
             let mut acked = 0;
             while began.elapsed() < time {
@@ -38,7 +39,7 @@ pub(crate) async fn acked(
                     drafts: drafts.clone(),
                     once: Once::Content,
                 };
-                acked += post.ask(offer, 200 * batch).await??.items.len();
+                acked += tray.offer(offer).await?.items.len();
             }
             anyhow::Ok(acked)
         }

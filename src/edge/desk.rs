@@ -13,7 +13,7 @@ use crate::store::sinks::Sinks;
 use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpRequest, error};
 use actors::clock::Clock;
-use actors::emitter::{CountsHandle, Emitter, Offer, Receipt, Shares};
+use actors::emitter::{CountsHandle, Emitter, Offer, Receipt, Shares, Tray};
 use actors::hub::Hub;
 use actors::mail::Post;
 use actors::metrics::{Metrics, Stage};
@@ -140,31 +140,6 @@ impl Desk {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// Offers glints to the emitter.
-    ///
-    /// # Errors
-    /// As the emitter refuses, and when it is full or late.
-    pub async fn offer(&self, offer: Offer) -> Result<Receipt, Refusal> {
-        self.rituals
-            .throttles
-            .check(&offer.drafts, self.clock.now())?;
-        let source = offer
-            .drafts
-            .first()
-            .and_then(|draft| draft.source.as_deref());
-        let _in_flight = self.shares.enter(source)?;
-        let started = self.clock.instant();
-        let weight = offer.weight_bytes();
-        let receipt = self.emitter.ask(offer, weight).await;
-        let receipt = receipt.map_err(|refusal| match refusal.kind {
-            RefusalKind::Busy => refusal.retry_after(self.shares.retry_after_seconds()),
-            _ => refusal,
-        })?;
-        self.admit_seconds
-            .observe(self.clock.instant().duration_since(started).as_secs_f64());
-        receipt
-    }
-
     /// Returns the histogram of a stage, for [`Desk::accept_seconds`] and [`Desk::admit_seconds`].
     #[must_use]
     pub fn stages(metrics: &Metrics) -> (Histogram, Histogram) {
@@ -182,6 +157,7 @@ pub struct Worker {
 struct Inner {
     desk: Arc<Desk>,
     shard: ShardHandle,
+    tray: Tray,
     ids: RefCell<ContextV7>,
 }
 
@@ -191,6 +167,7 @@ impl Worker {
     pub fn new(desk: Arc<Desk>, shard: ShardHandle) -> Worker {
         Worker {
             inner: Rc::new(Inner {
+                tray: Tray::new(desk.emitter.clone()),
                 desk,
                 shard,
                 ids: RefCell::new(ContextV7::new()),
@@ -202,6 +179,35 @@ impl Worker {
     #[must_use]
     pub fn desk(&self) -> &Arc<Desk> {
         &self.inner.desk
+    }
+
+    /// Offers glints to the emitter.
+    ///
+    /// # Errors
+    /// As the emitter refuses, and when it is full or late.
+    pub async fn offer(&self, offer: Offer) -> Result<Receipt, Refusal> {
+        let desk = self.desk();
+        desk.rituals
+            .throttles
+            .check(&offer.drafts, desk.clock.now())?;
+        let source = offer
+            .drafts
+            .first()
+            .and_then(|draft| draft.source.as_deref());
+        let _in_flight = desk.shares.enter(source)?;
+        let started = desk.clock.instant();
+        let receipt = self
+            .inner
+            .tray
+            .offer(offer)
+            .await
+            .map_err(|refusal| match refusal.kind {
+                RefusalKind::Busy => refusal.retry_after(desk.shares.retry_after_seconds()),
+                _ => refusal,
+            })?;
+        desk.admit_seconds
+            .observe(desk.clock.instant().duration_since(started).as_secs_f64());
+        Ok(receipt)
     }
 
     /// Returns the shard of this worker.

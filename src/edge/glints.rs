@@ -51,7 +51,7 @@ async fn take_legacy(
     let draft = provenance::draft(value, worker, Draft::from_value)?;
     let draft = desk.limits.check(draft)?;
     let source = draft.source.clone();
-    let receipt = desk
+    let receipt = worker
         .offer(Offer {
             drafts: vec![draft],
             // Existing agents post the same again, and mean it: without a key, nothing makes it the same.
@@ -156,7 +156,7 @@ async fn take(
     let drafts: Vec<Draft> = drafts.into_iter().flatten().collect();
     let mut refusals = refusals.into_iter().filter_map(Result::err);
     let receipt = match (parameters.dry_run, drafts.is_empty()) {
-        (false, false) => Some(desk.offer(Offer { drafts, once }).await?),
+        (false, false) => Some(worker.offer(Offer { drafts, once }).await?),
         _ => None,
     };
     let mut receipts = receipt.iter().flat_map(|receipt| receipt.items.iter());

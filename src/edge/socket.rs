@@ -341,7 +341,6 @@ impl Peer {
         let receipt = match draft {
             Ok(draft) => {
                 self.worker
-                    .desk()
                     .offer(Offer {
                         drafts: vec![draft],
                         once: Once::Content,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::record::Verifier;
 use super::*;
-use crate::emitter::{Offer, Once, Window};
+use crate::emitter::{Offer, Once, Tray, Window};
 use crate::mail::{Bell, Bound};
 use crate::metrics::Metrics;
 use crate::tail::{self, History};
@@ -122,8 +122,9 @@ impl House {
             drafts: vec![draft],
             once: Once::Content,
         };
-        let receipt = self.emitter.ask(offer, 0).await.expect("an emitter");
-        receipt.map(|receipt| receipt.items[0].offset.seq)
+        let tray = Tray::new(self.emitter.clone());
+        let receipt = tray.offer(offer).await?;
+        Ok(receipt.items[0].offset.seq)
     }
 
     async fn post(&self, source: &str) -> u64 {
@@ -347,12 +348,8 @@ timeless!(
                 drafts: vec![draft],
                 once: Once::Content,
             };
-            house
-                .emitter
-                .ask(offer, 0)
-                .await
-                .expect("an emitter")
-                .expect("taken");
+            let tray = Tray::new(house.emitter.clone());
+            tray.offer(offer).await.expect("taken");
             pass(37 + (n * 17) % 41).await;
         }
         house.settle().await;

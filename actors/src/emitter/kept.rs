@@ -81,16 +81,23 @@ pub struct Kept(
     pub(super) Place,
 );
 
-impl<M> MessageResponse<Emitter, Letter<M>> for Kept
-where
-    M: Message<Result = Result<Receipt, Refusal>>,
-{
-    fn handle(self, _: &mut Context<Emitter>, answer: Option<Answer>) {
+impl Kept {
+    /// Has it kept, and whoever asked told then.
+    pub(super) fn tell(self, answer: Option<Answer>) {
         let Kept(placed, way, place) = self;
         match (placed, answer) {
             (Ok(placed), answer) => way.take(placed, answer.map(|answer| (answer, place))),
             (Err(refusal), Some(answer)) => drop(answer.send(Err(refusal))),
             (Err(_), None) => {}
         }
+    }
+}
+
+impl<M> MessageResponse<Emitter, Letter<M>> for Kept
+where
+    M: Message<Result = Result<Receipt, Refusal>>,
+{
+    fn handle(self, _: &mut Context<Emitter>, answer: Option<Answer>) {
+        self.tell(answer);
     }
 }

@@ -186,7 +186,7 @@ fn a_closed_emitter_takes_nothing_from_outside() {
 
 const BOUND: Bound = Bound {
     count: 100,
-    bytes: 1000,
+    bytes: 100_000,
 };
 
 /// Returns the numbers of the glints in the order, as their payloads have them.
@@ -205,19 +205,22 @@ fn order(tail: &Tail) -> Vec<String> {
 async fn offers_do_not_mix_whatever_the_order_of_their_senders() {
     let emitter = emitter();
     let (tail, metrics) = (emitter.tail.clone(), emitter.metrics.clone());
-    let post = Post::new(emitter.start(), "emitter", BOUND, &metrics);
+    let trays = [(); 2].map({
+        let post = Post::new(emitter.start(), "emitter", BOUND, &metrics);
+        move |()| Tray::new(post.clone())
+    });
     let asks: Vec<_> = (1..=5)
         .map(|n| {
             let texts = [0, 1, 2].map(|m| format!("{{\"n\": {n}{m}}}"));
             let offer = offer(&texts.each_ref().map(String::as_str), None);
-            let post = post.clone();
-            actix_rt::spawn(async move { post.ask(offer, 10).await })
+            let tray = trays[n % 2].clone();
+            actix_rt::spawn(async move { tray.offer(offer).await })
         })
         .collect();
     let mut places = Vec::new();
     for ask in asks {
-        let receipt = ask.await.expect("joined").expect("asked");
-        places.push(seqs(&receipt.expect("accepted")));
+        let receipt = ask.await.expect("joined").expect("accepted");
+        places.push(seqs(&receipt));
     }
     assert!(
         places.iter().all(|seqs| seqs[2] == seqs[0] + 2),
@@ -239,23 +242,15 @@ async fn an_offer_that_is_refused_leaves_nothing() {
         emitter.metrics.clone(),
     );
     let post = Post::new(emitter.start(), "emitter", BOUND, &metrics);
-    let taken = post.ask(offer(&["{\"n\": 1}"], Some("k")), 1).await;
-    assert_eq!(seqs(&taken.expect("asked").expect("accepted")), [1]);
-    let conflict = post
-        .ask(offer(&["{}", "{}"], Some("k")), 1)
-        .await
-        .expect("asked");
+    let tray = Tray::new(post.clone());
+    let taken = tray.offer(offer(&["{\"n\": 1}"], Some("k"))).await;
+    assert_eq!(seqs(&taken.expect("accepted")), [1]);
+    let conflict = tray.offer(offer(&["{}", "{}"], Some("k"))).await;
     assert_eq!(conflict.unwrap_err().code, "idempotency_conflict");
     post.tell(Close, 0).expect("room");
-    let closed = post
-        .ask(offer(&["{}", "{}"], None), 1)
-        .await
-        .expect("asked");
+    let closed = tray.offer(offer(&["{}", "{}"], None)).await;
     assert_eq!(closed.unwrap_err().kind, RefusalKind::Unavailable);
-    let again = post
-        .ask(offer(&["{\"n\": 1}"], Some("k")), 1)
-        .await
-        .expect("asked");
+    let again = tray.offer(offer(&["{\"n\": 1}"], Some("k"))).await;
     assert_eq!(again.unwrap_err().kind, RefusalKind::Unavailable);
     assert_eq!((tail.head().seq, counts.read().total), (1, 1));
     // The breath goes on until the end, and its places follow.

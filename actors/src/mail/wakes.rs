@@ -2,8 +2,9 @@
 //!
 //! A task that is woken from another thread has its own thread called, with a write to the descriptor that it sleeps on:
 //! one call to the system for each task. Whoever answers many at once, as the thread of the log does after a sync, would
-//! spend as long on that as on the sync. So what is woken is put on a list of its thread; the first on it calls the
-//! thread, and there a task wakes all of them.
+//! spend as long on that as on the sync; and where both share a processor, each call has the one thread take the place of
+//! the other. So what is woken is put on a list of its thread; the first on it calls the thread, [`after`] all are
+//! answered, and there a task wakes all of them.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -13,6 +14,16 @@ use std::task::{Context, Poll, Wake, Waker};
 
 thread_local! {
     static HERE: RefCell<Option<Arc<Home>>> = const { RefCell::new(None) };
+    static HELD: RefCell<Option<Vec<Waker>>> = const { RefCell::new(None) };
+}
+
+/// Does something that answers many, and calls their threads after that.
+pub(crate) fn after<T>(answering: impl FnOnce() -> T) -> T {
+    let outer = HELD.replace(Some(Vec::new()));
+    let answered = answering();
+    let held = HELD.replace(outer).into_iter().flatten();
+    held.for_each(Waker::wake);
+    answered
 }
 
 /// Waits for `future`, which is woken from elsewhere, in a task of an actix system.
@@ -84,9 +95,11 @@ impl Home {
         let is_first = list.tasks.len() == 1;
         let caller = list.caller.clone().filter(|_| is_first);
         drop(list);
-        if let Some(caller) = caller {
-            caller.wake();
-        }
+        let Some(caller) = caller else { return };
+        HELD.with_borrow_mut(|held| match held {
+            Some(held) => held.push(caller),
+            None => caller.wake(),
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, List> {
@@ -153,6 +166,24 @@ mod tests {
             assert!(turn().is_pending());
             assert_eq!(counts(), (round, round * 64));
         }
+    }
+
+    #[test]
+    fn a_thread_is_called_after_all_of_its_tasks_are_answered() {
+        let home = Arc::new(Home::default());
+        let caller = Caller(home.clone());
+        let [thread, task] = [(); 2].map(|()| Arc::new(Count::default()));
+        let waker = Waker::from(thread.clone());
+        assert!(caller.poll(&Context::from_waker(&waker)).is_pending());
+        let calls = || thread.0.load(Ordering::SeqCst);
+        after(|| {
+            home.wake(task.clone().into());
+            assert_eq!(calls(), 0);
+        });
+        assert_eq!(calls(), 1);
+        assert!(caller.poll(&Context::from_waker(&waker)).is_pending());
+        home.wake(task.into());
+        assert_eq!(calls(), 2, "at once, where nobody answers many");
     }
 
     #[test]

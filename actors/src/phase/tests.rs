@@ -9,7 +9,7 @@ use prometheus::Registry;
 use uuid::Uuid;
 
 use super::*;
-use crate::emitter::{Offer, Once, Window};
+use crate::emitter::{Offer, Once, Tray, Window};
 use crate::mail::Bound;
 use crate::tail::Limits;
 
@@ -131,8 +131,8 @@ impl Room {
             drafts,
             once: Once::Content,
         };
-        let receipt = self.emitter.ask(offer, 1).await.expect("asked");
-        receipt.expect("accepted");
+        let tray = Tray::new(self.emitter.clone());
+        tray.offer(offer).await.expect("accepted");
     }
 }
 

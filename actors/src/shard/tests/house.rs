@@ -17,7 +17,7 @@ use wire::{Form, TOPIC_LIVES, sid_of_topic};
 
 use super::said::{self, Heard, Said};
 use crate::clock::Clock;
-use crate::emitter::{Announce, Emitter, Offer, Once, Window};
+use crate::emitter::{Announce, Emitter, Offer, Once, Tray, Window};
 use crate::hub::{Enrol, Hub};
 use crate::mail::{Bound, Post};
 use crate::metrics::Metrics;
@@ -182,8 +182,8 @@ impl House {
             drafts,
             once: Once::Content,
         };
-        let receipt = self.emitter.ask(offer, 1).await.expect("asked");
-        let items = receipt.expect("accepted").items;
+        let tray = Tray::new(self.emitter.clone());
+        let items = tray.offer(offer).await.expect("accepted").items;
         items.iter().map(|item| item.offset).collect()
     }
 

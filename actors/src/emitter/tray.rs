@@ -1,0 +1,87 @@
+//! The tray of a thread: its offers go to the emitter together.
+//!
+//! To hand over a message wakes the emitter's thread, and on a busy machine that thread takes the place of the sender's, to
+//! do one thing and sleep again: for each of many small offers, two changes of thread. So an offer waits until whatever
+//! else is ready on its thread has had its turn, and all that wait by then are one message.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use actix::prelude::*;
+use glint::Refusal;
+use tokio::sync::oneshot;
+
+use super::kept::Kept;
+use super::{Emitter, Offer, Receipt};
+use crate::mail::{Place, Post, wakes};
+
+/// The offers of a thread. Cloning shares them; it never leaves its thread.
+#[derive(Debug, Clone)]
+pub struct Tray {
+    emitter: Post<Emitter>,
+    waiting: Rc<RefCell<Vec<Offered>>>,
+}
+
+#[derive(Debug)]
+struct Offered {
+    offer: Offer,
+    place: Place,
+    answer: oneshot::Sender<Result<Receipt, Refusal>>,
+}
+
+/// Offers in their order, each with its place in the mailbox.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Carried(Vec<Offered>);
+
+impl Tray {
+    /// Makes the tray of a thread.
+    #[must_use]
+    pub fn new(emitter: Post<Emitter>) -> Tray {
+        Tray {
+            emitter,
+            waiting: Rc::default(),
+        }
+    }
+
+    /// Offers glints, and waits until they are kept.
+    ///
+    /// # Errors
+    /// As the emitter refuses, and as [`Post::ask`] does.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take the offer back.
+    pub async fn offer(&self, offer: Offer) -> Result<Receipt, Refusal> {
+        let place = self.emitter.enter(offer.weight_bytes())?;
+        let (answer, answered) = oneshot::channel();
+        let is_first = self.waiting.borrow().is_empty();
+        self.waiting.borrow_mut().push(Offered {
+            offer,
+            place,
+            answer,
+        });
+        if is_first {
+            let tray = self.clone();
+            actix::spawn(async move { tray.carry() });
+        }
+        self.emitter.wait(answered).await?
+    }
+
+    fn carry(&self) {
+        let offers = self.waiting.take();
+        self.emitter.send(Carried(offers));
+    }
+}
+
+impl Handler<Carried> for Emitter {
+    type Result = ();
+
+    fn handle(&mut self, Carried(offers): Carried, _: &mut Self::Context) {
+        let mut take = |offered: Offered| {
+            let placed = self.accept(offered.offer);
+            // The place in the mailbox is held until the offer is kept: what waits for the disk counts as waiting.
+            Kept(placed, self.way(), offered.place).tell(Some(offered.answer));
+        };
+        wakes::after(|| offers.into_iter().for_each(&mut take));
+    }
+}
