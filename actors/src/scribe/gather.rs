@@ -12,7 +12,9 @@ use super::GROUP;
 use super::queue::Outlet;
 
 /// Part of the time of the last group that is waited at first.
-const PART: usize = 3;
+const PART: u32 = 3;
+/// The same, at least: until they have heard, and their next glints have come through two threads.
+const AT_FIRST: Duration = Duration::from_micros(250);
 /// Longest wait.
 const LONGEST: Duration = Duration::from_millis(1);
 /// Groups without a wait, after waits for nothing.
@@ -37,9 +39,9 @@ impl Gather {
         let before = jobs.waiting();
         let expected = (answered + before).min(GROUP.0);
         let longest = took.min(LONGEST);
-        let first = longest / PART as u32;
+        let first = (longest / PART).max(AT_FIRST).min(longest);
         let mut waiting = jobs.wait(expected, first);
-        if waiting < expected && are_back(answered, before, waiting) {
+        if waiting < expected && are_back(answered, (before, took), (waiting, first)) {
             waiting = jobs.wait(expected, longest - first);
         }
         self.note(waiting * 2 >= expected);
@@ -55,11 +57,16 @@ impl Gather {
     }
 }
 
-/// Tells whether who was answered is coming back: in the part of the time a good many of them came, and at more than twice
-/// the pace of those `before`, who had all of it.
-fn are_back(answered: usize, before: usize, waiting: usize) -> bool {
+/// Tells whether who was answered is coming back: a good many of them came in the time that was waited, and at more than
+/// twice the pace of those who had come before, while the group was written.
+fn are_back(
+    answered: usize,
+    (before, took): (usize, Duration),
+    (waiting, waited): (usize, Duration),
+) -> bool {
     let came = waiting.saturating_sub(before);
-    came * 4 >= answered && came * PART > before * 2
+    let pace = |count: usize, time: Duration| count as f64 / time.as_secs_f64();
+    came * 4 >= answered && pace(came, waited) > pace(before, took) * 2.0
 }
 
 #[cfg(test)]
@@ -68,12 +75,15 @@ mod tests {
 
     #[test]
     fn a_burst_after_the_answers_is_told_from_a_steady_rate() {
-        assert!(are_back(64, 0, 16));
-        assert!(are_back(36, 28, 28 + 24));
-        assert!(!are_back(64, 0, 2), "a few may be others");
+        let [took, waited] = [300, 100].map(Duration::from_micros);
+        let is_back =
+            |answered, before, waiting| are_back(answered, (before, took), (waiting, waited));
+        assert!(is_back(64, 0, 16));
+        assert!(is_back(36, 28, 28 + 24));
+        assert!(!is_back(64, 0, 2), "a few may be others");
         // A third of the time brings a third of what all of it brought.
-        assert!(!are_back(30, 30, 30 + 10));
-        assert!(!are_back(64, 0, 0));
+        assert!(!is_back(30, 30, 30 + 10));
+        assert!(!is_back(64, 0, 0));
     }
 
     #[test]

@@ -142,7 +142,8 @@ impl Outlet {
         self.shared.lock().jobs.len()
     }
 
-    /// Waits until so many jobs wait, up to `patience`. Returns how many do.
+    /// Waits until so many jobs wait: up to `patience` for half of them, and as long again for the others. Returns how
+    /// many do.
     pub(super) fn wait(&self, count: usize, patience: Duration) -> usize {
         self.shared.wait(count, patience).jobs.len()
     }
@@ -165,13 +166,20 @@ impl Drop for Outlet {
 impl Shared {
     fn wait(&self, count: usize, patience: Duration) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        if state.jobs.len() >= count || state.is_over {
-            return state;
+        // Half of them wake the thread: by the time that it runs, the others are there as well.
+        for goal in [count.div_ceil(2), count] {
+            if state.jobs.len() >= goal || state.is_over {
+                continue;
+            }
+            state.awaited = goal;
+            let waited = self.filled.wait_timeout(state, patience);
+            let (woken, late) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.awaited = 0;
+            if late.timed_out() {
+                break;
+            }
         }
-        state.awaited = count;
-        let waited = self.filled.wait_timeout(state, patience);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        state.awaited = 0;
         state
     }
 
