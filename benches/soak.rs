@@ -2,8 +2,10 @@
 //! right soon after a disconnect?
 //!
 //! ```sh
-//! SOAK_IDLE=5000 SOAK_ACTIVE=5000 SOAK_SECONDS=600 SOAK_RATE=10 cargo bench --bench soak
+//! SOAK_IDLE=5000 SOAK_ACTIVE=5000 SOAK_SECONDS=600 SOAK_RATE=10 SOAK_CHURN=8 cargo bench --bench soak
 //! ```
+//!
+//! With `SOAK_CHURN`, so many clients at a time come, hear how they are greeted and go, as fast as they can.
 //!
 //! Starts the broker on a free port, connects half of the active ones by SSE and half by WebSocket (GS1-T), publishes
 //! at a steady rate, and prints a line every ten seconds. Everything is on loopback, so client and server share the
@@ -29,6 +31,8 @@ const MARK: &[u8] = b"soak-mark";
 const OPENING: usize = 64;
 /// Clients of one loopback address: below the number of ports it has.
 const CLIENTS_PER_ADDRESS: usize = 20_000;
+/// Addresses of clients that come and go: the port of one that went stays taken for a minute.
+const ADDRESSES: usize = 100;
 
 fn main() -> anyhow::Result<()> {
     // Only `cargo bench` says so; `cargo test` has it started to see that it starts.
@@ -79,7 +83,17 @@ async fn run() -> anyhow::Result<()> {
         listeners(&address).await?
     );
 
-    let published = publish(&address, rate as u64, seconds as u64, pid, &counts).await?;
+    let came = Arc::new(AtomicU64::new(0));
+    for _ in 0..setting("SOAK_CHURN", 0) {
+        let (address, came) = (address.clone(), came.clone());
+        subscribers.spawn(async move {
+            if let Err(err) = come_and_go(&address, &came).await {
+                println!("somebody came and was not served: {err:#}");
+            }
+        });
+    }
+    let load = (rate as u64, seconds as u64);
+    let published = publish(&address, load, pid, &counts, &came).await?;
     let starved = settle(&counts, published).await;
     let (least, most) = spread(&counts);
     println!(
@@ -198,12 +212,22 @@ async fn listen(mut stream: TcpStream, count: Option<&AtomicU64>) -> anyhow::Res
     }
 }
 
+/// Comes and goes, for ever.
+async fn come_and_go(address: &str, came: &AtomicU64) -> anyhow::Result<()> {
+    loop {
+        let nth = came.fetch_add(1, Ordering::Relaxed) as usize;
+        let request = if nth % 2 == 0 { SSE } else { WEBSOCKET };
+        let mut stream = open(address, request, nth % ADDRESSES * CLIENTS_PER_ADDRESS).await?;
+        ensure!(stream.read(&mut [0; 2048]).await? > 0, "no greeting");
+    }
+}
+
 async fn publish(
     address: &str,
-    rate: u64,
-    seconds: u64,
+    (rate, seconds): (u64, u64),
     pid: u32,
     counts: &[AtomicU64],
+    came: &AtomicU64,
 ) -> anyhow::Result<u64> {
     let mut ticks = interval(Duration::from_secs(1) / u32::try_from(rate)?);
     let mut connection = TcpStream::connect(address).await?;
@@ -228,9 +252,10 @@ async fn publish(
         if (nth + 1) % (rate * 10) == 0 {
             let (least, most) = spread(counts);
             println!(
-                "{:>5} s: resident {} KiB, received {least} to {most}",
+                "{:>5} s: resident {} KiB, received {least} to {most}, came and went {}",
                 (nth + 1) / rate,
-                resident_kib(pid)?
+                resident_kib(pid)?,
+                came.load(Ordering::Relaxed)
             );
         }
     }

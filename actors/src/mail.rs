@@ -141,7 +141,7 @@ impl<A: Actor> Post<A> {
         }
     }
 
-    /// Sends a message of `weight` bytes and waits for the answer.
+    /// Sends a message of `weight` bytes and waits for the answer, in a task of an actix system.
     ///
     /// # Errors
     /// `office_full` when the mailbox is at its bound, `office_late` after ten seconds, `office_gone` when the actor is

@@ -154,15 +154,16 @@ impl Crowd {
 
     /// Adds subscribers, and waits until each has had the first bytes of its stream.
     pub(crate) fn subscribe(&mut self, wire: Wire, count: usize) -> anyhow::Result<()> {
-        let upgrade = match wire {
-            Wire::Sse => "",
+        let headers = match wire {
+            // As browsers say it; some servers serve nobody else.
+            Wire::Sse => "accept: text/event-stream\r\n",
             Wire::WebSocket => {
                 "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
                  sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: gs1-t.v1\r\n"
             }
         };
         let request = format!(
-            "GET {} HTTP/1.1\r\nhost: a\r\n{upgrade}\r\n",
+            "GET {} HTTP/1.1\r\nhost: a\r\n{headers}\r\n",
             self.routes.subscribe
         );
         let until = self.subscribers.len() + count;
