@@ -216,7 +216,11 @@ async fn listen(mut stream: TcpStream, count: Option<&AtomicU64>) -> anyhow::Res
 async fn come_and_go(address: &str, came: &AtomicU64) -> anyhow::Result<()> {
     loop {
         let nth = came.fetch_add(1, Ordering::Relaxed) as usize;
-        let request = if nth % 2 == 0 { SSE } else { WEBSOCKET };
+        let request = if nth.is_multiple_of(2) {
+            SSE
+        } else {
+            WEBSOCKET
+        };
         let mut stream = open(address, request, nth % ADDRESSES * CLIENTS_PER_ADDRESS).await?;
         ensure!(stream.read(&mut [0; 2048]).await? > 0, "no greeting");
     }
