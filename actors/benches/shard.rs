@@ -77,7 +77,10 @@ impl Worker {
             once: Once::Content,
         };
         self.system.block_on(async {
-            let receipt = Tray::new(self.emitter.clone()).offer(offer).await;
+            let receipt = Tray::new(self.emitter.clone())
+                .offer(offer)
+                .await
+                .expect("asked");
             receipt.expect("accepted");
             settle(&self.there, SEATS).await;
         });

@@ -17,7 +17,6 @@ use prometheus::{IntCounter, IntGauge};
 use tokio::time::timeout;
 
 use crate::metrics::Metrics;
-use crate::tail::News;
 
 /// How long an office may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -303,6 +302,15 @@ impl Clapper {
         self.tongue.from.store(from, Ordering::Relaxed);
         self.lift();
     }
+}
+
+/// What bells are rung for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct News {
+    /// The topics of the events.
+    pub topics: Topics,
+    /// The newest stored event.
+    pub head: u64,
 }
 
 /// Who is to be rung, and for which topics; shared by who rings.

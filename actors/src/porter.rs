@@ -10,17 +10,18 @@ use std::time::Duration;
 use actix::prelude::*;
 use glint::{Topic, Topics};
 
-use crate::mail::{Bell, Bells, Clapper, Ring};
-use crate::tail::{News, Tail};
+use crate::mail::{Bell, Bells, Clapper, News, Ring};
+use crate::tail::Tail;
 use crate::warden::Tripwire;
 
 /// How long events gather before the offices look at them.
 pub const GATHER: Duration = Duration::from_millis(250);
 /// Topics whose events come by the thousand.
 const GATHERED: [Topic; 2] = [Topic::Glints, Topic::Traces];
-
-/// Events that gather at most, and the part of those in memory.
-const MOST: (usize, usize) = (2048, 4);
+/// Events that gather at most.
+const MOST_EVENTS: usize = 2048;
+/// The part of those that memory holds that gather at most.
+const MEMORY_PART: usize = 4;
 
 /// The actor.
 #[derive(Debug)]
@@ -82,8 +83,7 @@ impl Porter {
     }
 
     fn pass_on(&mut self, ctx: &mut Context<Self>) {
-        let (most, part) = MOST;
-        let room = (self.tail.limits().events / part).clamp(1, most);
+        let room = (self.tail.capacity() / MEMORY_PART).clamp(1, MOST_EVENTS);
         self.seen = self.tail.head().seq;
         self.clapper.lift_from(self.seen + room as u64);
         self.inside.ring(News {
@@ -98,10 +98,8 @@ impl Porter {
 
     fn look(&mut self, ctx: &mut Context<Self>) {
         self.gathering = None;
-        if self.tail.head().seq == self.seen {
-            self.clapper.lift_from(0);
-        }
-        // Once more: what came before the clapper was lifted has rung nobody.
+        // Before the look: what came until then has rung nobody.
+        self.clapper.lift_from(0);
         if self.tail.head().seq > self.seen {
             self.pass_on(ctx);
         }
@@ -226,7 +224,7 @@ mod tests {
         push(&tail, &outside, Name::GlintEmission);
         time::sleep(soon).await;
         assert_eq!(since(), [5, 5]);
-        for _ in 1..limits.events / MOST.1 {
+        for _ in 1..limits.events / MEMORY_PART {
             push(&tail, &outside, Name::GlintEmission);
         }
         time::sleep(soon).await;

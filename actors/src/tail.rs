@@ -11,9 +11,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use glint::{Event, Name, Offset, Stamp, Topic, Topics};
+use glint::{Event, Name, Offset, Stamp, Topic};
 use wire::{Change, Standings};
 
+use crate::mail::News;
 use crate::metrics::Metrics;
 use crate::scribe::Archive;
 
@@ -32,15 +33,6 @@ pub struct Limits {
     pub events: usize,
     /// Their bytes.
     pub bytes: usize,
-}
-
-/// What was appended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct News {
-    /// The topics of the events.
-    pub topics: Topics,
-    /// The newest stored event.
-    pub head: u64,
 }
 
 /// A page of history.
@@ -170,10 +162,15 @@ impl Tail {
         self.shared.epoch
     }
 
-    /// Returns how much past is kept in memory.
+    /// Returns about how many events memory holds, of the size of those that are there.
     #[must_use]
-    pub fn limits(&self) -> Limits {
-        self.shared.limits
+    pub fn capacity(&self) -> usize {
+        let Limits { events, bytes } = self.shared.limits;
+        let past = self.lock();
+        match past.history_bytes / past.history.len().max(1) {
+            0 => events,
+            each => events.min(bytes / each),
+        }
     }
 
     /// Returns the place of the newest stored event.

@@ -39,7 +39,7 @@ pub(crate) async fn acked(
                     drafts: drafts.clone(),
                     once: Once::Content,
                 };
-                acked += tray.offer(offer).await?.items.len();
+                acked += tray.offer(offer).await??.items.len();
             }
             anyhow::Ok(acked)
         }

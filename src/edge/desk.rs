@@ -197,14 +197,13 @@ impl Worker {
         let _in_flight = desk.shares.enter(source)?;
         let started = desk.clock.instant();
         let receipt = self.inner.tray.offer(offer).await;
-        let receipt = receipt.map_err(|refusal| match refusal.code {
-            // The office cannot tell when to come back; the emitter itself can, and says so.
-            "office_full" | "office_late" => refusal.retry_after(desk.shares.retry_after_seconds()),
+        let receipt = receipt.map_err(|refusal| match refusal.kind {
+            RefusalKind::Busy => refusal.retry_after(desk.shares.retry_after_seconds()),
             _ => refusal,
         })?;
         desk.admit_seconds
             .observe(desk.clock.instant().duration_since(started).as_secs_f64());
-        Ok(receipt)
+        receipt
     }
 
     /// Returns the shard of this worker.

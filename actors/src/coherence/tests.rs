@@ -121,7 +121,8 @@ timeless!(
                 once: Once::Content,
             };
             let tray = Tray::new(house.emitter.clone());
-            tray.offer(offer).await.expect("taken");
+            let receipt = tray.offer(offer).await.expect("an emitter");
+            receipt.expect("taken");
             pass(37 + (n * 17) % 41).await;
         }
         house.settle().await;

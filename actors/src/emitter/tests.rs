@@ -219,7 +219,11 @@ async fn offers_do_not_mix_whatever_the_order_of_their_senders() {
         .collect();
     let mut places = Vec::new();
     for ask in asks {
-        let receipt = ask.await.expect("joined").expect("accepted");
+        let receipt = ask
+            .await
+            .expect("joined")
+            .expect("asked")
+            .expect("accepted");
         places.push(seqs(&receipt));
     }
     assert!(
@@ -243,14 +247,23 @@ async fn an_offer_that_is_refused_leaves_nothing() {
     );
     let post = Post::new(emitter.start(), "emitter", BOUND, &metrics);
     let tray = Tray::new(post.clone());
-    let taken = tray.offer(offer(&["{\"n\": 1}"], Some("k"))).await;
+    let taken = tray
+        .offer(offer(&["{\"n\": 1}"], Some("k")))
+        .await
+        .expect("asked");
     assert_eq!(seqs(&taken.expect("accepted")), [1]);
-    let conflict = tray.offer(offer(&["{}", "{}"], Some("k"))).await;
+    let conflict = tray
+        .offer(offer(&["{}", "{}"], Some("k")))
+        .await
+        .expect("asked");
     assert_eq!(conflict.unwrap_err().code, "idempotency_conflict");
     post.tell(Close, 0).expect("room");
-    let closed = tray.offer(offer(&["{}", "{}"], None)).await;
+    let closed = tray.offer(offer(&["{}", "{}"], None)).await.expect("asked");
     assert_eq!(closed.unwrap_err().kind, RefusalKind::Unavailable);
-    let again = tray.offer(offer(&["{\"n\": 1}"], Some("k"))).await;
+    let again = tray
+        .offer(offer(&["{\"n\": 1}"], Some("k")))
+        .await
+        .expect("asked");
     assert_eq!(again.unwrap_err().kind, RefusalKind::Unavailable);
     assert_eq!((tail.head().seq, counts.read().total), (1, 1));
     // The breath goes on until the end, and its places follow.

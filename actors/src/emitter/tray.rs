@@ -44,14 +44,14 @@ impl Tray {
         }
     }
 
-    /// Offers glints, and waits until they are kept.
+    /// Offers glints, and waits until they are kept. Inside is the word of the emitter.
     ///
     /// # Errors
-    /// As the emitter refuses, and as [`Post::ask`] does.
+    /// As [`Post::ask`].
     ///
     /// # Cancel safety
     /// Dropping the future does not take the offer back.
-    pub async fn offer(&self, offer: Offer) -> Result<Receipt, Refusal> {
+    pub async fn offer(&self, offer: Offer) -> Result<Result<Receipt, Refusal>, Refusal> {
         let place = self.emitter.enter(offer.weight_bytes())?;
         let (answer, answered) = oneshot::channel();
         let is_first = self.waiting.borrow().is_empty();
@@ -64,7 +64,7 @@ impl Tray {
             let tray = self.clone();
             actix::spawn(async move { tray.carry() });
         }
-        self.emitter.wait(answered).await?
+        self.emitter.wait(answered).await
     }
 
     fn carry(&self) {

@@ -17,30 +17,37 @@ thread_local! {
     static HELD: RefCell<Option<Vec<Waker>>> = const { RefCell::new(None) };
 }
 
-/// Does something that answers many, and calls their threads after that.
-pub(crate) fn after<T>(answering: impl FnOnce() -> T) -> T {
-    let outer = HELD.replace(Some(Vec::new()));
-    let answered = answering();
-    let held = HELD.replace(outer).into_iter().flatten();
-    held.for_each(Waker::wake);
-    answered
+/// Answers many, and calls their threads after that.
+pub(crate) fn after(answer: impl FnOnce()) {
+    let _held = Held(HELD.replace(Some(Vec::new())));
+    answer();
+}
+
+/// Calls those who were held back, even where answering panicked. Has what was held outside.
+struct Held(Option<Vec<Waker>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let held = HELD.replace(self.0.take());
+        held.into_iter().flatten().for_each(Waker::wake);
+    }
 }
 
 /// Waits for `future`, which is woken from elsewhere, in a task of an actix system.
 pub(super) async fn together<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let home = Home::here();
-    let mut known: Option<(Waker, Waker)> = None;
+    let mut known: Option<(Arc<Sleeper>, Waker)> = None;
     poll_fn(move |context| {
         let task = context.waker();
         let (_, ours) = match &mut known {
-            Some(known) if known.0.will_wake(task) => known,
+            Some(known) if known.0.task.will_wake(task) => known,
             known => {
-                let sleeper = Sleeper {
+                let sleeper = Arc::new(Sleeper {
                     home: home.clone(),
                     task: task.clone(),
-                };
-                known.insert((task.clone(), Arc::new(sleeper).into()))
+                });
+                known.insert((sleeper.clone(), sleeper.into()))
             }
         };
         future.as_mut().poll(&mut Context::from_waker(ours))

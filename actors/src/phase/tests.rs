@@ -132,7 +132,8 @@ impl Room {
             once: Once::Content,
         };
         let tray = Tray::new(self.emitter.clone());
-        tray.offer(offer).await.expect("accepted");
+        let receipt = tray.offer(offer).await.expect("asked");
+        receipt.expect("accepted");
     }
 }
 

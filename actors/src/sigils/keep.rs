@@ -55,9 +55,8 @@ pub(super) struct Keep {
 #[derive(Debug)]
 pub(super) struct Saving {
     vault: SharedVault,
+    /// What is to be there, but for the blobs, which are still those of before.
     head: Head,
-    /// What the head of before tells.
-    before: Head,
     noted: Vec<Arc<Entry>>,
     /// The whole state, if it is written anew.
     whole: Option<Snapshot>,
@@ -134,10 +133,8 @@ impl Keep {
     /// Begins to keep what was noted: has the office go on while it is written. Only one at a time.
     pub(super) fn begin(&mut self, place: Place, now: &Snapshot, anew: bool) -> Saving {
         self.saving = true;
-        let before = self.head.clone();
-        let anew = anew
-            || before.bytes > SMALL_BYTES
-                && before.bytes > 2 * now.url_bytes() as u64 + before.bytes / 2;
+        let bytes = self.head.bytes;
+        let anew = anew || bytes > SMALL_BYTES && bytes > 2 * now.url_bytes() as u64 + bytes / 2;
         Saving {
             vault: self.vault.clone(),
             head: Head {
@@ -147,9 +144,8 @@ impl Keep {
                 mode: place.mode,
                 entries: now.list().len() as u64,
                 sum: now.sum(),
-                ..before.clone()
+                ..self.head.clone()
             },
-            before,
             noted: std::mem::take(&mut self.pending),
             whole: anew.then(|| now.clone()),
         }
@@ -173,7 +169,7 @@ impl Saving {
             Some(now) => blobs(now.list().iter()),
             None => blobs(self.noted.iter()),
         };
-        let (old, first) = (self.before.blobs, self.before.blobs.1);
+        let (old, first) = (self.head.blobs, self.head.blobs.1);
         let mut changes: Vec<(String, Option<&[u8]>)> = Vec::new();
         if self.whole.is_some() {
             changes.extend((old.0..old.1).map(|nth| (key(nth), None)));

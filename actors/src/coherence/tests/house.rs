@@ -124,7 +124,7 @@ impl House {
             once: Once::Content,
         };
         let tray = Tray::new(self.emitter.clone());
-        let receipt = tray.offer(offer).await?;
+        let receipt = tray.offer(offer).await.expect("an emitter")?;
         Ok(receipt.items[0].offset.seq)
     }
 

@@ -183,7 +183,8 @@ impl House {
             once: Once::Content,
         };
         let tray = Tray::new(self.emitter.clone());
-        let items = tray.offer(offer).await.expect("accepted").items;
+        let receipt = tray.offer(offer).await.expect("asked");
+        let items = receipt.expect("accepted").items;
         items.iter().map(|item| item.offset).collect()
     }
 
