@@ -123,13 +123,11 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use glint::{Event, Name, Offset, Stamp};
-    use prometheus::Registry;
+    use glint::Name;
     use tokio::time;
 
     use super::*;
-    use crate::metrics::Metrics;
-    use crate::tail::Limits;
+    use crate::tail::tests::{event, tail};
 
     /// An office that counts how often it is rung.
     struct Office {
@@ -162,32 +160,13 @@ mod tests {
     }
 
     fn push(tail: &Tail, outside: &Bells, name: Name) {
-        let offset = Offset {
-            epoch: 1,
-            seq: tail.head().seq + 1,
-        };
-        outside.ring(tail.push(vec![Event {
-            name,
-            offset,
-            topic_seq: offset.seq,
-            stamp: Stamp(0),
-            id: None,
-            repeats_id: false,
-            source: None,
-            phase: None,
-            text: "{}".into(),
-        }]));
+        outside.ring(tail.push(vec![event(name, tail.head().seq + 1)]));
     }
 
     #[actix_rt::test]
     async fn a_first_glint_rings_all_at_once_and_a_hundred_more_ring_once() {
         time::pause();
-        let metrics = Metrics::register(&Registry::new()).expect("metrics");
-        let limits = Limits {
-            events: 1000,
-            bytes: 1 << 20,
-        };
-        let tail = Tail::new(1, limits, metrics);
+        let tail = tail(1000);
         let outside = Bells::default();
         let thread = Arbiter::current();
         let lodge = Porter::start_on(&thread, &outside, tail.clone(), Tripwire::idle());
@@ -224,7 +203,7 @@ mod tests {
         push(&tail, &outside, Name::GlintEmission);
         time::sleep(soon).await;
         assert_eq!(since(), [5, 5]);
-        for _ in 1..limits.events / MEMORY_PART {
+        for _ in 1..1000 / MEMORY_PART {
             push(&tail, &outside, Name::GlintEmission);
         }
         time::sleep(soon).await;

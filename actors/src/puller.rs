@@ -81,29 +81,14 @@ impl Puller {
 
 #[cfg(test)]
 mod tests {
-    use glint::{Name, Offset, Stamp};
-    use prometheus::Registry;
-
     use super::*;
-    use crate::metrics::Metrics;
-    use crate::tail::Limits;
+    use crate::tail::tests;
+    use glint::Name;
 
     fn tail(events: usize, last: u64) -> Tail {
-        let metrics = Metrics::register(&Registry::new()).expect("metrics");
-        let bytes = 1 << 20;
-        let tail = Tail::new(1, Limits { events, bytes }, metrics);
-        let event = |seq| Event {
-            name: Name::GlintEmission,
-            offset: Offset { epoch: 1, seq },
-            topic_seq: seq,
-            stamp: Stamp(0),
-            id: None,
-            repeats_id: false,
-            source: None,
-            phase: None,
-            text: "{}".into(),
-        };
-        tail.push((1..=last).map(event).collect());
+        let tail = tests::tail(events);
+        let glint = |seq| tests::event(Name::GlintEmission, seq);
+        tail.push((1..=last).map(glint).collect());
         tail
     }
 

@@ -399,12 +399,13 @@ fn trim(past: &mut Past, limits: Limits) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use prometheus::Registry;
 
     use super::*;
 
-    fn tail(events: usize) -> Tail {
+    /// A past in memory, of up to a mebibyte.
+    pub(crate) fn tail(events: usize) -> Tail {
         let metrics = Metrics::register(&Registry::new()).expect("metrics");
         Tail::new(
             1,
@@ -416,7 +417,8 @@ mod tests {
         )
     }
 
-    fn event(name: Name, seq: u64) -> Event {
+    /// An event of epoch 1 that says nothing.
+    pub(crate) fn event(name: Name, seq: u64) -> Event {
         Event {
             name,
             offset: Offset { epoch: 1, seq },
@@ -488,5 +490,24 @@ mod tests {
         }
         assert!(tail.feed(0, 1).fell);
         assert!(!tail.feed(1, 1).fell);
+    }
+    #[test]
+    fn memory_holds_fewer_events_the_larger_they_are() {
+        let tail = tail(100);
+        assert_eq!(tail.capacity(), 100);
+        tail.push(vec![event(Name::GlintEmission, 1)]);
+        assert_eq!(tail.capacity(), 100);
+        let text = "x".repeat(100 << 10);
+        tail.push(vec![Event {
+            text: text.into(),
+            ..event(Name::GlintEmission, 2)
+        }]);
+        let mean = (100 << 10) / 2;
+        let most = (1 << 20) / mean;
+        assert!(
+            (most - 1..=most).contains(&tail.capacity()),
+            "{}",
+            tail.capacity()
+        );
     }
 }

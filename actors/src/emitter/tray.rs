@@ -85,3 +85,51 @@ impl Handler<Carried> for Emitter {
         wakes::after(|| offers.into_iter().for_each(&mut take));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use glint::Draft;
+    use prometheus::Registry;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::emitter::{Once, Window};
+    use crate::mail::Bound;
+    use crate::metrics::Metrics;
+    use crate::tail::tests::tail;
+    use crate::warden::Tripwire;
+
+    #[actix_rt::test]
+    async fn what_is_offered_in_one_turn_goes_together() {
+        let metrics = Metrics::register(&Registry::new()).expect("metrics");
+        let (keys, seconds) = (1, 1);
+        let window = Window { keys, seconds };
+        let emitter = Emitter::new(
+            Clock::system(),
+            tail(10),
+            window,
+            metrics.clone(),
+            Tripwire::idle(),
+        );
+        let (count, bytes) = (10, 1 << 20);
+        let post = Post::new(emitter.start(), "emitter", Bound { count, bytes }, &metrics);
+        let tray = Tray::new(post);
+        let offers: Vec<_> = (0..5)
+            .map(|_| {
+                let draft = Draft::read(b"{}", 99, Uuid::nil()).expect("a glint");
+                let (drafts, once) = (vec![draft], Once::Never);
+                let tray = tray.clone();
+                actix::spawn(async move { tray.offer(Offer { drafts, once }).await })
+            })
+            .collect();
+        let seen = tray.clone();
+        let waiting = actix::spawn(async move { seen.waiting.borrow().len() });
+        assert_eq!(waiting.await.expect("joined"), 5);
+        for offer in offers {
+            let receipt = offer.await.expect("joined").expect("asked");
+            assert!(receipt.is_ok());
+        }
+        assert!(tray.waiting.borrow().is_empty());
+    }
+}

@@ -188,3 +188,30 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_four_is_woken_by_two_and_waits_on() {
+        let (inlet, outlet) = queue(8);
+        let put = || {
+            let job = Job {
+                events: Vec::new(),
+                key: None,
+                done: None,
+            };
+            assert!(inlet.put(job).is_ok());
+        };
+        let awaits = |count| while inlet.shared.lock().awaited != count {};
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| outlet.wait(4, Duration::from_secs(60)));
+            awaits(2);
+            (0..2).for_each(|_| put());
+            awaits(4);
+            (0..2).for_each(|_| put());
+            assert_eq!(waiting.join().ok(), Some(4));
+        });
+    }
+}

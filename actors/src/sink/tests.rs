@@ -6,7 +6,7 @@ use prometheus::Registry;
 
 use super::*;
 use crate::metrics::Metrics;
-use crate::tail::Limits;
+use crate::tail::{Limits, tests::event};
 use crate::vault::MemoryVault;
 
 const GATHER: Duration = Duration::from_millis(100);
@@ -96,21 +96,12 @@ impl Stand {
 
     /// Adds events of which every other is wanted.
     fn add(&self, seqs: std::ops::RangeInclusive<u64>) {
-        let event = |seq: u64| Event {
-            name: match seq % 2 {
-                0 => Name::GlintEmission,
-                _ => Name::PhaseUpdate,
-            },
-            offset: Offset { epoch: 1, seq },
-            topic_seq: seq,
-            stamp: Stamp(0),
-            id: None,
-            repeats_id: false,
-            source: None,
-            phase: None,
-            text: "{}".into(),
+        let name = |seq: u64| match seq % 2 {
+            0 => Name::GlintEmission,
+            _ => Name::PhaseUpdate,
         };
-        self.tail.push(seqs.map(event).collect());
+        let events = seqs.map(|seq| event(name(seq), seq));
+        self.tail.push(events.collect());
     }
 
     fn start(&self, dead_max: usize) -> (SinkHandle, tokio::task::JoinHandle<()>) {
