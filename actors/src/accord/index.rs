@@ -9,6 +9,7 @@ use std::mem::take;
 use attest::dedup::{Entry, Identity, Known, Verdict};
 use attest::{ContentId, Kept, RECORD_LIMITS, Record, Tape};
 use glint::Event;
+use glint::hex::Hex;
 
 use crate::vault::{SharedVault, Vault, VaultError};
 
@@ -78,10 +79,7 @@ impl Batch {
 }
 
 fn key(generation: u64, identity: Identity) -> String {
-    format!(
-        "{STATE}/{generation:016x}/{}",
-        attest::seal::hex(&identity.0)
-    )
+    format!("{STATE}/{generation:016x}/{}", Hex(&identity.0))
 }
 
 impl Index {

@@ -5,6 +5,7 @@
 
 use coherence::{Arcs, Carrier, Params, Row, Rule, Source, Standing};
 use glint::Stamp;
+use glint::hex::{self, Hex};
 use glint::json::{Object, Value, object, parse};
 use sha2::{Digest as _, Sha256};
 
@@ -93,8 +94,8 @@ pub fn signature(
     say::pair(object, "t", master.t);
     object
         .number("cycles", master.cycles)
-        .text("accumulators", &hex(&row.source.to_bytes()))
-        .text("standing", &hex(&row.standing.to_bytes()));
+        .display("accumulators", Hex(&row.source.to_bytes()))
+        .display("standing", Hex(&row.standing.to_bytes()));
 }
 
 /// A signature that was read back.
@@ -129,12 +130,12 @@ impl Signature {
             whole(kernel, "emissary_tau_us")?,
         );
         let slots = u8::try_from(whole(kernel, "slots")?).ok()?;
-        let standing = unhex(value.get("standing")?.as_str()?)?;
+        let standing = bytes(value.get("standing")?.as_str()?)?;
         Some(Signature {
             source: value.get("source")?.as_str()?.into(),
             at: Stamp(whole(&value, "at_us")?),
             through: u64::try_from(whole(&value, "through")?).ok()?,
-            state: Source::from_bytes(&unhex(value.get("accumulators")?.as_str()?)?).ok()?,
+            state: Source::from_bytes(&bytes(value.get("accumulators")?.as_str()?)?).ok()?,
             standing: Standing::from_bytes(standing.try_into().ok()?),
             params: Params::lenient(carrier, slow, fast, slots, Rule::default()).ok()?,
         })
@@ -229,26 +230,12 @@ fn hash(before: &str, body: &str) -> String {
     hasher.update(before.as_bytes());
     hasher.update(b"\n");
     hasher.update(body.as_bytes());
-    hex(&hasher.finalize())
+    Hex(&hasher.finalize()).to_string()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    let pairs = text.as_bytes().chunks_exact(2);
-    pairs
-        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
-        .collect()
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; digits.len() / 2];
+    hex::read(digits, &mut bytes).map(|()| bytes)
 }
 
 #[cfg(test)]
@@ -291,7 +278,7 @@ mod tests {
             (&*read.source, read.through, read.at),
             ("a \"quoted\" n\u{e4}me", 12, Stamp(12))
         );
-        let again = hex(&read.state.to_bytes());
+        let again = Hex(&read.state.to_bytes()).to_string();
         assert!(records[11].contains(&again));
         assert!(read.standing.is_collapsed());
         assert!(records.iter().all(|record| record.is_ascii()));

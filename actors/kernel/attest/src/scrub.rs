@@ -6,9 +6,11 @@
 mod path;
 mod text;
 
+use glint::hex::Hex;
+
 use crate::canon::{write, write_string};
 use crate::fault::{Code, Fault};
-use crate::seal::{PrivateKey, hex};
+use crate::seal::PrivateKey;
 use crate::tape::{Kind, Value};
 use crate::trace::Component;
 use crate::vocab::{EventKind, Level};
@@ -262,7 +264,7 @@ impl Scrubber<'_> {
                 Some(Action::Hash) => {
                     let mut canonical = String::with_capacity(value.raw().len());
                     write(&mut canonical, value);
-                    let hash = hex(&self.key.keyed_hash(canonical.as_bytes()));
+                    let hash = Hex(&self.key.keyed_hash(canonical.as_bytes())).to_string();
                     write_string(out, &format!("hmac-sha256:{hash}"));
                 }
                 Some(Action::Mask | Action::Drop) => write_string(out, MASK),

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use glint::hex::{self, Hex};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
@@ -33,8 +34,7 @@ impl ContentId {
 /// `sha256:` and 64 hexadecimal digits.
 impl fmt::Display for ContentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(SHA256)?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{SHA256}{}", Hex(&self.0))
     }
 }
 
@@ -48,38 +48,14 @@ impl FromStr for ContentId {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<ContentId, Fault> {
-        let bytes = text.strip_prefix(SHA256).and_then(unhex::<32>);
-        bytes.map(ContentId).ok_or_else(|| {
+        let mut id = ContentId([0; 32]);
+        let digits = text.strip_prefix(SHA256);
+        let read = digits.and_then(|digits| hex::read(digits, &mut id.0));
+        read.map(|()| id).ok_or_else(|| {
             let detail = "a content id is sha256: and 64 hexadecimal digits";
             Fault::new(Code::FieldTypeMismatch, detail)
         })
     }
-}
-
-/// Writes bytes as lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    let mut out = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
-}
-
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
-    let lower = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
-    if digits.len() != 2 * N || !digits.iter().all(lower) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let high = char::from(pair[0]).to_digit(16)?;
-        let low = char::from(pair[1]).to_digit(16)?;
-        *byte = (high << 4 | low) as u8;
-    }
-    Some(bytes)
 }
 
 /// An Ed25519 key whose signatures mean something.
@@ -130,7 +106,7 @@ impl PublicKey {
     /// Returns the SHA-256 of the key, in hexadecimal digits.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        hex(&Sha256::digest(self.0.as_bytes()))
+        Hex(&Sha256::digest(self.0.as_bytes())).to_string()
     }
 
     /// Returns the id of the agent whose key this is: the first 16 digits of the fingerprint.

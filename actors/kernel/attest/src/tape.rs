@@ -1,13 +1,17 @@
 //! A JSON text as a flat list of nodes: no tree, no map, two allocations for a whole batch.
 //!
 //! A node is 28 bytes; a string without escapes stays where it is in the text. Objects know their members in code-point
-//! order, so a member is found by binary search and the canonical form is written without sorting.
+//! order, so one of many is
+//! found by binary search, and the canonical form is written without sorting.
 
 mod read;
 
 use std::fmt;
 
 use crate::fault::Fault;
+
+/// Members of an object that are looked through one by one: lengths are compared sooner than names are.
+const FEW: usize = 32;
 
 /// Bounds on what is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +140,17 @@ impl<'a> Tape<'a> {
         &self.nodes[at as usize]
     }
 
+    /// Tells whether a string is this one. Most are told by their length.
+    fn is_text(&self, at: u32, text: &str) -> bool {
+        let node = self.node(at);
+        let len = match node.decoded {
+            true => node.count,
+            // Without its quotes.
+            false => node.end - node.start - 2,
+        };
+        len as usize == text.len() && self.text_of(node) == text
+    }
+
     fn text_of(&self, node: &Node) -> &str {
         let (first, start, end) = (node.first as usize, node.start as usize, node.end as usize);
         if node.decoded {
@@ -214,13 +229,15 @@ impl<'t> Value<'t> {
         if node.kind != Kind::Object {
             return None;
         }
-        let keys = self.keys();
-        let name_at = |key: &u32| self.tape.text_of(self.tape.node(*key));
-        let found = keys.binary_search_by(|key| name_at(key).cmp(name)).ok()?;
-        Some(Value {
-            tape: self.tape,
-            at: keys[found] + 1,
-        })
+        let (tape, keys) = (self.tape, self.keys());
+        let found = if keys.len() <= FEW {
+            keys.iter().position(|key| tape.is_text(*key, name))
+        } else {
+            let text = |key: &u32| tape.text_of(tape.node(*key));
+            keys.binary_search_by(|key| text(key).cmp(name)).ok()
+        };
+        let at = keys[found?] + 1;
+        Some(Value { tape, at })
     }
 
     fn keys(self) -> &'t [u32] {
@@ -298,5 +315,29 @@ impl<'t> Iterator for Items<'t> {
         };
         self.at = self.tape.node(self.at).next;
         Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_member_of_a_small_and_of_a_large_object_is_found_and_no_other() {
+        for count in [1, FEW, FEW + 1, 3 * FEW] {
+            let members: Vec<String> = (0..count)
+                .map(|nth| format!(r#""k\u0069{nth}":{nth},"l{nth}":{nth}"#))
+                .collect();
+            let text = format!("{{{}}}", members.join(","));
+            let tape = Tape::read(text.as_bytes(), &Limits::default()).expect("an object");
+            for nth in 0..count {
+                for name in [format!("ki{nth}"), format!("l{nth}")] {
+                    let found = tape.root().get(&name).and_then(Value::as_i64);
+                    assert_eq!(found, Some(nth as i64), "{name} of {count}");
+                }
+                assert!(tape.root().get(&format!("m{nth}")).is_none());
+                assert!(tape.root().get(&format!(r"k\u0069{nth}")).is_none());
+            }
+        }
     }
 }

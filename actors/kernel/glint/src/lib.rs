@@ -6,6 +6,7 @@
 //! - [`json`]: JSON with lexemes and member order kept.
 //! - [`draft`]: a glint on its way in, whatever its shape.
 //! - [`event`]: an event on its way out: topics, names, numbers.
+//! - [`hex`]: bytes as digits.
 //! - [`offset`]: the place of an event in the one order.
 //! - [`phase`]: the breath, its phases and its climate.
 //! - [`stamp`]: points in time.
@@ -13,6 +14,7 @@
 
 pub mod draft;
 pub mod event;
+pub mod hex;
 pub mod json;
 pub mod offset;
 pub mod phase;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use blake2b_simd::{Params, State};
+use glint::hex::{self, Hex};
 use thiserror::Error;
 
 /// Bytes of a seal and of a fingerprint.
@@ -17,7 +18,7 @@ pub struct Seal(pub [u8; DIGEST_BYTES]);
 
 impl fmt::Display for Seal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        fmt::Display::fmt(&Hex(&self.0), f)
     }
 }
 
@@ -44,14 +45,8 @@ impl FromStr for Seal {
     type Err = SealError;
 
     fn from_str(text: &str) -> Result<Seal, SealError> {
-        let digits = text.len() == DIGEST_BYTES * 2
-            && text
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let number = u128::from_str_radix(text, 16).ok().filter(|_| digits);
-        number
-            .map(|number| Seal(number.to_be_bytes()))
-            .ok_or(SealError)
+        let mut seal = Seal([0; DIGEST_BYTES]);
+        hex::read(text, &mut seal.0).map(|()| seal).ok_or(SealError)
     }
 }
 

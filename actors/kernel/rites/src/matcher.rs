@@ -8,6 +8,7 @@ mod memory;
 
 use std::sync::Arc;
 
+use glint::hex::Hex;
 use glint::json::{self, Value};
 use glint::{Climate, Event, Name, Offset, Phase, Stamp, State, Topic};
 use sha2::{Digest as _, Sha256};
@@ -360,13 +361,7 @@ fn depth(event: &Event) -> u32 {
 #[must_use]
 pub fn key(rule: &Rule, place: &str) -> Box<str> {
     let digest = Sha256::digest(format!("{}\n{}\n{place}", rule.name, rule.version));
-    hex(&digest[..16])
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> Box<str> {
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.into()
+    Hex(&digest[..16]).to_string().into()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use glint::hex::Hex;
 use sha2::{Digest as _, Sha256};
 use sieve::Filter;
 use sieve::filter::Scope;
@@ -15,7 +16,6 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use self::section::{Lines, Section};
-use crate::matcher::hex;
 use crate::rule::{Action, Priority, Retry, Rule, Rules, Trigger};
 
 /// Longest rule file in bytes.
@@ -210,7 +210,7 @@ fn version(written: &str) -> Box<str> {
         digest.update(line.as_bytes());
         digest.update(b"\n");
     }
-    hex(&digest.finalize()[..8])
+    Hex(&digest.finalize()[..8]).to_string().into()
 }
 
 fn priority(section: &Section<'_>, problems: &mut Vec<Problem>) -> Priority {

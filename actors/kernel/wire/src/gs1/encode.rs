@@ -3,6 +3,8 @@
 //! Numbers are written by hand: a broker writes one header per event, and the formatting machinery of the standard
 //! library costs more than the rest of the header together.
 
+use glint::hex;
+
 use super::{EncodeError, Frame};
 
 /// Longest header line with every key at its widest, and the LF on both sides of the payload.
@@ -36,11 +38,11 @@ pub fn encode_text(frame: &Frame<'_>, auto_crc: bool, out: &mut Vec<u8>) {
     push_decimal(frame.payload.len() as u64, out);
     if let Some(crc) = checksum(frame, auto_crc) {
         out.extend_from_slice(b" crc=");
-        push_hex(&crc.to_be_bytes(), out);
+        out.extend(crc.to_be_bytes().into_iter().flat_map(hex::pair));
     }
     if let Some(base) = &frame.base {
         out.extend_from_slice(b" base=sha256:");
-        push_hex(base, out);
+        out.extend(base.iter().copied().flat_map(hex::pair));
     }
     if frame.is_final {
         out.extend_from_slice(b" final=true");
@@ -114,15 +116,4 @@ fn push_decimal(mut number: u64, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&digits[start..]);
-}
-
-fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        let pair = [
-            DIGITS[usize::from(byte >> 4)],
-            DIGITS[usize::from(byte & 15)],
-        ];
-        out.extend_from_slice(&pair);
-    }
 }
