@@ -1,7 +1,8 @@
 //! Traces in PostgreSQL: a row for each trace, component and call to a model, and how far the sink is, in one
 //! transaction.
 //!
-//! Each table gets its rows by one statement whose parameters are whole columns, so a batch has no bound on its rows.
+//! Each table gets its rows by one statement whose parameters are whole columns, so a batch has no bound on its rows. A
+//! batch goes in parts: while the database works on one, the rows of the next are made.
 //! JSON stands twice: as text, byte for byte as it is kept, and as `jsonb`, which is for questions and spells numbers
 //! its own way. Rows that are there are passed over, so brokers may share a database.
 
@@ -13,10 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::sink::{Pending, Store, StoreError};
-use attest::record::RECORD_LIMITS;
+use attest::Fault;
 use attest::ring::Change;
-use attest::{Fault, Record, Tape};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Transaction};
+use futures_util::future::{try_join, try_join_all};
 use glint::{Event, Name, Offset};
 use thiserror::Error;
 use tokio_postgres::config::SslMode;
@@ -26,6 +27,8 @@ use tokio_postgres::{Config, NoTls};
 use self::columns::Columns;
 use super::tables::{Kept, Table};
 
+/// Traces whose rows go to the database together.
+const PART: usize = 32;
 /// How long a connection that says nothing may be gone without notice.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -49,7 +52,8 @@ pub struct Postgres {
     schema: String,
     /// Which log the cursor is of.
     epoch: u64,
-    inserts: Vec<(Table, String)>,
+    /// A statement for each table.
+    inserts: [String; Table::ALL.len()],
 }
 
 impl fmt::Debug for Postgres {
@@ -94,9 +98,7 @@ impl Postgres {
             pool: pool.map_err(|_| PostgresSettingsError::Encryption)?,
             schema: schema.to_owned(),
             epoch,
-            inserts: Table::ALL
-                .map(|table| (table, columns::insert(schema, table)))
-                .to_vec(),
+            inserts: Table::ALL.map(|table| columns::insert(schema, table)),
         })
     }
 
@@ -131,43 +133,47 @@ impl Postgres {
     async fn keep(&self, events: &[Arc<Event>], upto: Offset) -> Result<(), StoreError> {
         let (keys, traces): (Vec<_>, Vec<_>) = events
             .iter()
+            .map(|event| &**event)
             .partition(|event| event.name == Name::KeyChanged);
-        let kept: Vec<_> = traces.into_iter().map(|event| Kept::of(event)).collect();
-        let tapes = kept
-            .iter()
-            .map(|kept| Tape::read(kept.text.as_bytes(), &RECORD_LIMITS));
-        let tapes = tapes
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|err| unfit(&err))?;
-        let records = tapes.iter().map(Record::read);
-        let records = records
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|err| unfit(&err))?;
-        let mut tables = Vec::with_capacity(self.inserts.len());
-        for (table, insert) in &self.inserts {
-            let mut columns = Columns::of(*table);
-            for (kept, record) in kept.iter().zip(&records) {
-                for row in table.rows(kept, record).map_err(|err| unfit(&err))? {
-                    columns.push(row);
-                }
-            }
-            tables.push((insert, columns));
-        }
         let mut client = self.client().await?;
         let writing = client.transaction().await.map_err(|err| refusal(&err))?;
         for event in keys {
             self.note_key(&writing, event).await?;
         }
-        for (insert, columns) in tables.iter().filter(|(_, columns)| !columns.is_empty()) {
-            let insert = writing
-                .prepare_cached(insert)
-                .await
-                .map_err(|err| refusal(&err))?;
-            let inserted = writing.execute(&insert, &columns.parameters()).await;
-            inserted.map_err(|err| refusal(&err))?;
+        let mut parts = traces.chunks(PART).map(columns_of);
+        let mut part = parts.next().transpose()?;
+        while let Some(columns) = part {
+            let next = async {
+                // First this part is sent: the database works on it while the next one is made.
+                tokio::task::yield_now().await;
+                parts.next().transpose()
+            };
+            ((), part) = try_join(self.insert(&writing, &columns), next).await?;
         }
         self.move_on(&writing, upto).await?;
         writing.commit().await.map_err(|err| refusal(&err))
+    }
+
+    /// Writes rows to all tables, in one go.
+    async fn insert(
+        &self,
+        writing: &Transaction<'_>,
+        columns: &[Columns],
+    ) -> Result<(), StoreError> {
+        let tables = self.inserts.iter().zip(columns);
+        let inserts =
+            tables
+                .filter(|(_, columns)| !columns.is_empty())
+                .map(|(insert, columns)| async move {
+                    let insert = writing.prepare_cached(insert).await?;
+                    let parameters = columns.parameters();
+                    writing.execute_raw(&insert, &parameters).await
+                });
+        // Answers come in the order of the statements, so the first failure is the one that the others follow from.
+        try_join_all(inserts)
+            .await
+            .map_err(|err| refusal(&err))
+            .map(drop)
     }
 
     async fn move_on(&self, writing: &Transaction<'_>, upto: Offset) -> Result<(), StoreError> {
@@ -228,6 +234,23 @@ impl Postgres {
         };
         noted.map_err(|err| refusal(&err)).map(drop)
     }
+}
+
+/// Makes the rows of some traces, for each table.
+fn columns_of(events: &[&Event]) -> Result<[Columns; Table::ALL.len()], StoreError> {
+    let mut tables = Table::ALL.map(Columns::of);
+    for event in events {
+        let kept = Kept::of(event);
+        let made = kept.read(|record| {
+            for (table, columns) in Table::ALL.into_iter().zip(&mut tables) {
+                let rows = table.rows(&kept, record)?;
+                rows.iter().for_each(|row| columns.push(row));
+            }
+            Ok(())
+        });
+        made.map_err(|err| unfit(&err))?;
+    }
+    Ok(tables)
 }
 
 impl Store for Postgres {

@@ -1,40 +1,51 @@
-//! Rows turned into columns: what one statement takes for any number of them.
+//! Rows turned into columns, spelt as the database takes them: one statement then takes any number of rows.
+//!
+//! A column is an array in the binary form of PostgreSQL: a head, and for each element its length and its bytes, all
+//! numbers big-endian (`array_recv` in its sources). It owns what it says, so the next rows are made while these are on
+//! their way.
 
-use std::borrow::Cow;
+use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use glint::Stamp;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::store::tables::{Cell, Kind, Table};
 
-/// A column of a batch.
+/// The length of an element that is null.
+const NULL: i32 = -1;
+/// The first moment of 2000, from which the database counts, in microseconds since 1970.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+/// The columns of some rows of one table.
 #[derive(Debug)]
-enum Array<'t> {
-    Text(Vec<Option<Cow<'t, str>>>),
-    Int(Vec<Option<i64>>),
-    Float(Vec<Option<f64>>),
-    Time(Vec<Option<SystemTime>>),
+pub(super) struct Columns {
+    columns: Vec<Column>,
+    rows: i32,
 }
 
-/// The columns of a batch for one table.
 #[derive(Debug)]
-pub(super) struct Columns<'t> {
-    arrays: Vec<Array<'t>>,
-    rows: usize,
+struct Column {
+    kind: Kind,
+    elements: Vec<u8>,
 }
 
-impl<'t> Columns<'t> {
-    pub(super) fn of(table: Table) -> Columns<'t> {
-        let array = |kind| match kind {
-            Kind::Text | Kind::Json => Array::Text(Vec::new()),
-            Kind::Int => Array::Int(Vec::new()),
-            Kind::Float => Array::Float(Vec::new()),
-            Kind::Time => Array::Time(Vec::new()),
-        };
-        let columns = table.columns().iter();
+/// A column with what its head needs.
+#[derive(Debug)]
+pub(super) struct Parameter<'c> {
+    column: &'c Column,
+    rows: i32,
+}
+
+impl Columns {
+    pub(super) fn of(table: Table) -> Columns {
+        let columns = table.columns().iter().map(|column| Column {
+            kind: column.kind,
+            elements: Vec::new(),
+        });
         Columns {
-            arrays: columns.map(|column| array(column.kind)).collect(),
+            columns: columns.collect(),
             rows: 0,
         }
     }
@@ -43,39 +54,83 @@ impl<'t> Columns<'t> {
         self.rows == 0
     }
 
-    /// Adds a row of the table. A value of another kind than its column counts as none; a test holds that there is no
-    /// such value.
-    pub(super) fn push(&mut self, row: Vec<Cell<'t>>) {
+    /// Adds a row of the table.
+    pub(super) fn push(&mut self, row: &[Cell<'_>]) {
         self.rows += 1;
-        for (array, cell) in self.arrays.iter_mut().zip(row) {
-            match (array, cell) {
-                (Array::Text(array), Cell::Text(text)) => array.push(Some(text)),
-                (Array::Text(array), Cell::Json(text)) => array.push(Some(text.into())),
-                (Array::Int(array), Cell::Int(number)) => array.push(Some(number)),
-                (Array::Float(array), Cell::Float(number)) => array.push(Some(number)),
-                (Array::Time(array), Cell::Time(stamp)) => array.push(Some(time(stamp))),
-                (Array::Text(array), _) => array.push(None),
-                (Array::Int(array), _) => array.push(None),
-                (Array::Float(array), _) => array.push(None),
-                (Array::Time(array), _) => array.push(None),
-            }
+        for (column, cell) in self.columns.iter_mut().zip(row) {
+            column.push(cell);
         }
     }
 
-    pub(super) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
-        self.arrays.iter().map(Array::parameter).collect()
+    pub(super) fn parameters(&self) -> Vec<Parameter<'_>> {
+        let rows = self.rows;
+        let columns = self.columns.iter();
+        columns.map(|column| Parameter { column, rows }).collect()
     }
 }
 
-impl Array<'_> {
-    fn parameter(&self) -> &(dyn ToSql + Sync) {
-        match self {
-            Array::Text(array) => array,
-            Array::Int(array) => array,
-            Array::Float(array) => array,
-            Array::Time(array) => array,
+impl Column {
+    /// Adds an element. A value of another kind than the column counts as none; a test holds that there is no such value.
+    fn push(&mut self, cell: &Cell<'_>) {
+        match (self.kind, cell) {
+            (Kind::Text, Cell::Text(text)) => self.element(text.as_bytes()),
+            (Kind::Json, Cell::Json(text)) => self.element(text.as_bytes()),
+            (Kind::Int, Cell::Int(number)) => self.element(&number.to_be_bytes()),
+            (Kind::Float, Cell::Float(number)) => self.element(&number.to_be_bytes()),
+            (Kind::Time, Cell::Time(stamp)) => self.element(&micros(*stamp).to_be_bytes()),
+            _ => self.elements.extend(NULL.to_be_bytes()),
         }
     }
+
+    fn element(&mut self, bytes: &[u8]) {
+        // A record has 32 MiB at most.
+        self.elements.extend((bytes.len() as i32).to_be_bytes());
+        self.elements.extend_from_slice(bytes);
+    }
+
+    /// The types of the array and of its elements.
+    fn types(&self) -> (Type, Type) {
+        match self.kind {
+            Kind::Text | Kind::Json => (Type::TEXT_ARRAY, Type::TEXT),
+            Kind::Int => (Type::INT8_ARRAY, Type::INT8),
+            Kind::Float => (Type::FLOAT8_ARRAY, Type::FLOAT8),
+            Kind::Time => (Type::TIMESTAMPTZ_ARRAY, Type::TIMESTAMPTZ),
+        }
+    }
+}
+
+impl ToSql for Parameter<'_> {
+    fn to_sql(
+        &self,
+        wanted: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        let (array, element) = self.column.types();
+        if *wanted != array {
+            return Err(format!("a column of {array} cannot be given as {wanted}").into());
+        }
+        // Dimensions; whether there may be nulls; the type; how many; the number of the first.
+        let head = [1, 1, element.oid() as i32, self.rows, 1];
+        out.reserve(size_of_val(&head) + self.column.elements.len());
+        head.iter()
+            .for_each(|number| out.extend_from_slice(&number.to_be_bytes()));
+        out.extend_from_slice(&self.column.elements);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(wanted: &Type) -> bool {
+        matches!(
+            *wanted,
+            Type::TEXT_ARRAY | Type::INT8_ARRAY | Type::FLOAT8_ARRAY | Type::TIMESTAMPTZ_ARRAY
+        )
+    }
+
+    to_sql_checked!();
+}
+
+/// A point in time as the database counts.
+fn micros(stamp: Stamp) -> i64 {
+    stamp.0.saturating_sub(EPOCH_MICROS)
 }
 
 /// The statement that takes the columns of `table`. Of JSON it makes a column more, `payload`, to be asked about.
@@ -106,7 +161,7 @@ pub(super) fn insert(schema: &str, table: Table) -> String {
     )
 }
 
-/// A point in time as the database takes it, to the microsecond.
+/// A point in time as the driver takes it, to the microsecond.
 pub(super) fn time(stamp: Stamp) -> SystemTime {
     let span = Duration::from_micros(stamp.0.unsigned_abs());
     let time = match stamp.0 {
