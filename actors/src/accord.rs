@@ -29,6 +29,7 @@ use attest::dedup::Verdict;
 use attest::ring::{Change, Effect};
 use attest::{Class, Fault, Kept, KeyEntry, KeyRing};
 use glint::{Name, Offset, Refusal, RefusalKind};
+use tokio::time::Instant;
 
 pub use self::counters::Counters;
 use self::index::Index;
@@ -48,6 +49,9 @@ pub const OFFICE: &str = "accord";
 const TICK: Duration = Duration::from_millis(250);
 /// How long when there was nothing.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long what is put together may wait for the disk while more comes: each sync of the vault holds up those of the log,
+/// and a start reads again what did not get there.
+const SYNC_EVERY: Duration = Duration::from_secs(4);
 /// Events that are pulled at once.
 const PAGE_EVENTS: usize = 64;
 /// Pages that are pulled in one go before others have their turn.
@@ -169,6 +173,10 @@ pub struct Accord {
     cell: RingCell,
     /// Whether the vault is being written.
     saving: bool,
+    /// Traces that the vault has, but not its disk.
+    noted: usize,
+    /// When the vault's disk had everything last.
+    synced: Instant,
     _tripwire: Tripwire,
 }
 
@@ -185,6 +193,7 @@ impl Accord {
             epoch: desk.tail.epoch(),
             puller: Puller::new(desk.tail, cursor),
             _tripwire: desk.warden.tripwire(OFFICE),
+            synced: desk.clock.instant(),
             clock: desk.clock,
             emitter: desk.emitter,
             vault: desk.vault,
@@ -194,6 +203,7 @@ impl Accord {
             index,
             cell,
             saving: false,
+            noted: 0,
         };
         while accord.read_on(MANY)? {
             accord.save_now()?;
@@ -212,7 +222,8 @@ impl Accord {
     fn show(&self) {
         self.counters.keys.set(self.cell.read().len() as i64);
         self.counters.remembered.set(self.index.remembered() as i64);
-        self.counters.unsaved.set(self.index.unsaved() as i64);
+        let unsaved = self.index.unsaved() + self.noted;
+        self.counters.unsaved.set(unsaved as i64);
     }
 
     fn read_to_the_end(&mut self) -> Result<(), VaultError> {
@@ -245,9 +256,21 @@ impl Accord {
 
     fn save_now(&mut self) -> Result<(), VaultError> {
         let batch = self.index.collect(self.puller.position())?;
-        batch.write(&*self.vault)?;
+        if !batch.is_idle() {
+            batch.write(&*self.vault, true)?;
+        }
         self.index.saved();
         Ok(())
+    }
+
+    /// What was collected is in the vault, and on its disk if it `lasts`.
+    fn saved(&mut self, lasts: bool, began: Instant) {
+        let held = self.index.unsaved();
+        self.index.saved();
+        self.noted += held - self.index.unsaved();
+        if lasts {
+            (self.noted, self.synced) = (0, began);
+        }
     }
 
     /// Reads on to the end, with turns for others, and saves off this thread: those who wait for an answer do not wait for
@@ -270,18 +293,20 @@ impl Accord {
             Ok(batch) => batch,
             Err(err) => return self.fail(&err),
         };
-        if batch.is_idle() {
+        if batch.is_idle() && self.noted == 0 {
             ctx.run_later(IDLE, Self::tick);
             return;
         }
         ctx.run_later(TICK, Self::tick);
         self.saving = true;
+        let began = self.clock.instant();
+        let lasts = batch.is_idle() || began.duration_since(self.synced) >= SYNC_EVERY;
         let vault = self.vault.clone();
-        let write = tokio::task::spawn_blocking(move || batch.write(&*vault));
-        ctx.spawn(write.into_actor(self).map(|written, office, _| {
+        let write = tokio::task::spawn_blocking(move || batch.write(&*vault, lasts));
+        ctx.spawn(write.into_actor(self).map(move |written, office, _| {
             office.saving = false;
             match written {
-                Ok(Ok(())) => office.index.saved(),
+                Ok(Ok(())) => office.saved(lasts, began),
                 Ok(Err(err)) => office.fail(&err),
                 Err(err) => office.fail(&VaultError(err.to_string())),
             }

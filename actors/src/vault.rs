@@ -32,6 +32,13 @@ pub trait Vault: fmt::Debug + Send + Sync {
     /// When the disk cannot be written.
     fn put(&self, changes: &[(&str, Option<&[u8]>)]) -> Result<(), VaultError>;
 
+    /// As [`Vault::put`], without waiting for the disk: there it is with the next [`Vault::put`] of whatever. Where the
+    /// broker ends before that, all that was noted since the last one is gone, as if it had not been.
+    ///
+    /// # Errors
+    /// When the disk cannot be written.
+    fn note(&self, changes: &[(&str, Option<&[u8]>)]) -> Result<(), VaultError>;
+
     /// Returns up to `max` values whose keys begin with `prefix` and come after `after`, in the order of their keys.
     ///
     /// # Errors
@@ -69,6 +76,10 @@ impl Vault for MemoryVault {
             };
         }
         Ok(())
+    }
+
+    fn note(&self, changes: &[(&str, Option<&[u8]>)]) -> Result<(), VaultError> {
+        self.put(changes)
     }
 
     fn scan(&self, prefix: &str, after: &str, max: usize) -> Result<Vec<Found>, VaultError> {

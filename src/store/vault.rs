@@ -1,10 +1,11 @@
-//! The vault in a file, by redb: one table of bytes by name, every change synced before it is said to be done.
+//! The vault in a file, by redb: one table of bytes by name, every change synced before it is said to be done, unless it
+//! is only noted.
 
 use std::fmt;
 use std::path::Path;
 
 use actors::vault::{Found, Vault, VaultError};
-use redb::{Database, ReadableDatabase as _, TableDefinition};
+use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
 
 /// The file within the data directory.
 pub const FILE: &str = "vault.redb";
@@ -37,6 +38,25 @@ impl FileVault {
         vault.put(&[])?;
         Ok(vault)
     }
+
+    fn write(
+        &self,
+        changes: &[(&str, Option<&[u8]>)],
+        durability: Durability,
+    ) -> Result<(), VaultError> {
+        let mut writing = self.database.begin_write().map_err(failed)?;
+        writing.set_durability(durability).map_err(failed)?;
+        {
+            let mut table = writing.open_table(TABLE).map_err(failed)?;
+            for (key, value) in changes {
+                match value {
+                    Some(value) => table.insert(key, value).map_err(failed)?,
+                    None => table.remove(key).map_err(failed)?,
+                };
+            }
+        }
+        writing.commit().map_err(failed)
+    }
 }
 
 impl Vault for FileVault {
@@ -48,17 +68,11 @@ impl Vault for FileVault {
     }
 
     fn put(&self, changes: &[(&str, Option<&[u8]>)]) -> Result<(), VaultError> {
-        let writing = self.database.begin_write().map_err(failed)?;
-        {
-            let mut table = writing.open_table(TABLE).map_err(failed)?;
-            for (key, value) in changes {
-                match value {
-                    Some(value) => table.insert(key, value).map_err(failed)?,
-                    None => table.remove(key).map_err(failed)?,
-                };
-            }
-        }
-        writing.commit().map_err(failed)
+        self.write(changes, Durability::Immediate)
+    }
+
+    fn note(&self, changes: &[(&str, Option<&[u8]>)]) -> Result<(), VaultError> {
+        self.write(changes, Durability::None)
     }
 
     fn scan(&self, prefix: &str, after: &str, max: usize) -> Result<Vec<Found>, VaultError> {
@@ -106,8 +120,9 @@ mod tests {
         assert_eq!(keys("a/", "a/1", 9), ["a/2"]);
         assert_eq!(keys("a/", "", 1), ["a/1"]);
         assert_eq!(keys("", "", 9), ["a/1", "a/2", "b/1"]);
-        vault.put(&[("a/1", None), ("a/3", Some(b""))]).unwrap();
+        vault.note(&[("a/1", None), ("a/3", Some(b""))]).unwrap();
         assert_eq!(keys("a/", "", 9), ["a/2", "a/3"]);
+        vault.put(&[]).unwrap();
     }
 
     #[test]
@@ -118,7 +133,9 @@ mod tests {
         behaves(&FileVault::open(&dir).unwrap());
         // And it is all there for the next process.
         let again = FileVault::open(&dir).unwrap();
-        assert_eq!(again.get("b/1").unwrap().as_deref(), Some(&b"three"[..]));
+        let found = again.scan("", "", 9).unwrap().into_iter();
+        let keys: Vec<_> = found.map(|(key, _)| key).collect();
+        assert_eq!(keys, ["a/2", "a/3", "b/1"], "what was noted, too");
         drop(again);
         std::fs::remove_dir_all(&dir).unwrap();
     }

@@ -33,7 +33,7 @@ impl Counters {
             remembered: IntGauge::with_opts(opts("remembered", "Traces known as taken."))?,
             unsaved: IntGauge::with_opts(opts(
                 "unsaved",
-                "Traces known as taken that the vault does not hold yet.",
+                "Traces known as taken that are not on the vault's disk yet.",
             ))?,
         };
         registry.register(Box::new(counters.traces.clone()))?;

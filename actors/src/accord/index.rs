@@ -64,17 +64,17 @@ impl Batch {
         self.changes.is_empty()
     }
 
-    /// Writes it.
-    pub(super) fn write(&self, vault: &dyn Vault) -> Result<(), VaultError> {
-        if self.is_idle() {
-            return Ok(());
-        }
+    /// Writes it: to the disk, with all that was written before, or so that it gets there with what comes later.
+    pub(super) fn write(&self, vault: &dyn Vault, lasts: bool) -> Result<(), VaultError> {
         let changes: Vec<(&str, Option<&[u8]>)> = self
             .changes
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_deref()))
             .collect();
-        vault.put(&changes)
+        match lasts {
+            true => vault.put(&changes),
+            false => vault.note(&changes),
+        }
     }
 }
 

@@ -37,7 +37,7 @@ fn take(index: &mut Index, numbers: std::ops::Range<u32>) {
 
 fn save(index: &mut Index, vault: &SharedVault, cursor: u64) {
     let batch = index.collect(cursor).unwrap();
-    batch.write(&**vault).unwrap();
+    batch.write(&**vault, false).unwrap();
     index.saved();
 }
 
