@@ -139,4 +139,27 @@ mod tests {
         drop(again);
         std::fs::remove_dir_all(&dir).unwrap();
     }
+
+    #[test]
+    fn what_was_noted_gets_to_the_disk_with_the_next_put_and_not_in_part() {
+        let dir = std::env::temp_dir().join(format!("glintcast-notes-{}", std::process::id()));
+        let crashed = dir.join("crashed");
+        std::fs::create_dir_all(&crashed).unwrap();
+        let vault = FileVault::open(&dir).unwrap();
+        // What another process would find if this one ended now.
+        let found = || {
+            std::fs::copy(dir.join(FILE), crashed.join(FILE)).unwrap();
+            let vault = FileVault::open(&crashed).unwrap();
+            let found = vault.scan("", "", 9).unwrap().into_iter();
+            found.map(|(key, _)| key).collect::<Vec<_>>()
+        };
+        vault.put(&[("a", Some(b"1"))]).unwrap();
+        vault
+            .note(&[("a", None), ("b", Some(b"2")), ("c", Some(b"3"))])
+            .unwrap();
+        assert_eq!(found(), ["a"]);
+        vault.put(&[]).unwrap();
+        assert_eq!(found(), ["b", "c"]);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

@@ -1,8 +1,7 @@
 //! JSON as short as it gets: no blanks, raw UTF-8.
 
+use glint::hex;
 use glint::json::Value;
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends `value` on one line.
 pub(super) fn push_value(value: &Value<'_>, out: &mut Vec<u8>) {
@@ -56,20 +55,12 @@ pub(super) fn push_text(text: &str, out: &mut Vec<u8>) {
             b'"' | b'\\' => out.push(byte),
             _ => {
                 out.extend_from_slice(b"u00");
-                push_hex(&[byte], out);
+                out.extend(hex::digits(&[byte]));
             }
         }
     }
     out.extend_from_slice(&bytes[copied..]);
     out.push(b'"');
-}
-
-/// Appends `bytes` as hexadecimal digits in lower case.
-pub(super) fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    for byte in bytes {
-        out.push(HEX[usize::from(byte >> 4)]);
-        out.push(HEX[usize::from(byte & 15)]);
-    }
 }
 
 #[cfg(test)]

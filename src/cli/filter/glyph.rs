@@ -1,10 +1,11 @@
 //! `glyph`: payload texts and state hashes from and to JSON lines.
 
 use anyhow::Result;
+use glint::hex;
 use glint::json::{self, Value};
 use wire::glyph::{self, Form};
 
-use super::compact::{push_hex, push_text, push_value};
+use super::compact::{push_text, push_value};
 use super::{BadLine, for_each_line};
 use crate::cli::args::{GlyphForm, GlyphVerb};
 use crate::cli::{EXIT_FAILURE, EXIT_OK};
@@ -60,7 +61,7 @@ fn hash(line: &str, out: &mut Vec<u8>) -> Result<(), BadLine> {
     let value = json::parse(line)?;
     let hash = glyph::state_hash(&value);
     let hash = hash.map_err(|err| BadLine::new(err.code(), err.to_string()))?;
-    push_hex(&hash, out);
+    out.extend(hex::digits(&hash));
     Ok(())
 }
 

@@ -6,12 +6,13 @@ use std::io::{self, BufRead};
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use glint::hex;
 use glint::json::{self, Value};
 use wire::gs1::{
     BinaryDecoder, DecodeError, Frame, Kind, Limits, TextDecoder, encode_binary, encode_text,
 };
 
-use super::compact::{push_hex, push_text};
+use super::compact::push_text;
 use super::{BadLine, for_each_line, input};
 use crate::cli::out::{self, Out};
 use crate::cli::{EXIT_FAILURE, EXIT_OK};
@@ -180,11 +181,11 @@ impl<'a> Wanted<'a> {
             }
             ("crc", Value::Bool(has_crc)) => self.has_crc = *has_crc,
             ("crc", Value::String(text)) => {
-                let crc = hex::<4>(text).ok_or_else(|| want("true, false or 8 hex digits"))?;
+                let crc = bytes::<4>(text).ok_or_else(|| want("true, false or 8 hex digits"))?;
                 self.crc = Some(u32::from_be_bytes(crc));
             }
             ("base", Value::String(text)) => {
-                self.base = Some(hex(text).ok_or_else(|| want("64 hex digits"))?);
+                self.base = Some(bytes(text).ok_or_else(|| want("64 hex digits"))?);
             }
             ("final", Value::Bool(is_final)) => self.is_final = *is_final,
             ("payload" | "payload_b64" | "base", _) => return Err(want("a string")),
@@ -221,19 +222,10 @@ fn kind(value: &Value<'_>) -> Option<Kind> {
     }
 }
 
-/// The bytes of `2 * N` hexadecimal digits.
-fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
-    if digits.len() != 2 * N {
-        return None;
-    }
+/// The bytes of `2 * N` hexadecimal digits, in either case.
+fn bytes<const N: usize>(digits: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let high = char::from(pair[0]).to_digit(16)?;
-        let low = char::from(pair[1]).to_digit(16)?;
-        *byte = u8::try_from(high * 16 + low).ok()?;
-    }
-    Some(bytes)
+    hex::read(&digits.to_ascii_lowercase(), &mut bytes).map(|()| bytes)
 }
 
 /// Appends a frame or an error as a line; returns whether it was a frame.
@@ -278,7 +270,7 @@ fn push_frame(frame: &Frame<'_>, line: &mut Vec<u8>) {
     }
     if let Some(base) = &frame.base {
         line.extend_from_slice(b",\"base\":\"");
-        push_hex(base, line);
+        line.extend(hex::digits(base));
         line.push(b'"');
     }
     if frame.is_final {

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use glint::Stamp;
 use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{IsNull, Kind as Shape, ToSql, Type, to_sql_checked};
 
 use crate::store::tables::{Cell, Kind, Table};
 
@@ -87,15 +87,15 @@ impl Column {
         self.elements.extend((bytes.len() as i32).to_be_bytes());
         self.elements.extend_from_slice(bytes);
     }
+}
 
-    /// The types of the array and of its elements.
-    fn types(&self) -> (Type, Type) {
-        match self.kind {
-            Kind::Text | Kind::Json => (Type::TEXT_ARRAY, Type::TEXT),
-            Kind::Int => (Type::INT8_ARRAY, Type::INT8),
-            Kind::Float => (Type::FLOAT8_ARRAY, Type::FLOAT8),
-            Kind::Time => (Type::TIMESTAMPTZ_ARRAY, Type::TIMESTAMPTZ),
-        }
+/// The type of the elements of a column.
+fn element(kind: Kind) -> Type {
+    match kind {
+        Kind::Text | Kind::Json => Type::TEXT,
+        Kind::Int => Type::INT8,
+        Kind::Float => Type::FLOAT8,
+        Kind::Time => Type::TIMESTAMPTZ,
     }
 }
 
@@ -105,9 +105,9 @@ impl ToSql for Parameter<'_> {
         wanted: &Type,
         out: &mut BytesMut,
     ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        let (array, element) = self.column.types();
-        if *wanted != array {
-            return Err(format!("a column of {array} cannot be given as {wanted}").into());
+        let element = element(self.column.kind);
+        if *wanted.kind() != Shape::Array(element.clone()) {
+            return Err(format!("a column of {element} cannot be given as {wanted}").into());
         }
         // Dimensions; whether there may be nulls; the type; how many; the number of the first.
         let head = [1, 1, element.oid() as i32, self.rows, 1];
@@ -119,10 +119,7 @@ impl ToSql for Parameter<'_> {
     }
 
     fn accepts(wanted: &Type) -> bool {
-        matches!(
-            *wanted,
-            Type::TEXT_ARRAY | Type::INT8_ARRAY | Type::FLOAT8_ARRAY | Type::TIMESTAMPTZ_ARRAY
-        )
+        matches!(wanted.kind(), Shape::Array(_))
     }
 
     to_sql_checked!();
@@ -140,15 +137,7 @@ pub(super) fn insert(schema: &str, table: Table) -> String {
     let arrays: Vec<_> = columns
         .iter()
         .zip(1..)
-        .map(|(column, place)| {
-            let kind = match column.kind {
-                Kind::Text | Kind::Json => "text",
-                Kind::Int => "int8",
-                Kind::Float => "float8",
-                Kind::Time => "timestamptz",
-            };
-            format!("${place}::{kind}[]")
-        })
+        .map(|(column, place)| format!("${place}::{}[]", element(column.kind)))
         .collect();
     let (payload, made) = match table {
         Table::Events => (", payload", ", data::jsonb"),

@@ -24,9 +24,12 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
-/// Returns the two digits of a byte.
-#[must_use]
-pub fn pair(byte: u8) -> [u8; 2] {
+/// Iterates over the digits of bytes, in ASCII.
+pub fn digits(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    bytes.iter().flat_map(|byte| pair(*byte))
+}
+
+fn pair(byte: u8) -> [u8; 2] {
     [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)])
 }
 
@@ -59,6 +62,7 @@ mod tests {
         let mut again = vec![0; 256];
         assert_eq!(read(&text, &mut again), Some(()));
         assert_eq!(again, bytes);
+        assert!(digits(&bytes).eq(text.bytes()));
         assert_eq!(Hex(&[]).to_string(), "");
     }
 

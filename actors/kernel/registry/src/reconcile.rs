@@ -11,6 +11,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use glint::hex;
 use thiserror::Error;
 
 use crate::list::List;
@@ -117,10 +118,10 @@ impl std::fmt::Display for Prefix {
 /// # Errors
 /// [`RangeError::Fingerprint`].
 pub fn read_fingerprint(text: &str) -> Result<Fingerprint, RangeError> {
-    if text.len() != DIGITS as usize || !is_hex(text) {
-        return Err(RangeError::Fingerprint);
-    }
-    Fingerprint::from_str_radix(text, 16).map_err(|_| RangeError::Fingerprint)
+    let mut bytes = [0; size_of::<Fingerprint>()];
+    let read = hex::read(text, &mut bytes);
+    read.map(|()| Fingerprint::from_be_bytes(bytes))
+        .ok_or(RangeError::Fingerprint)
 }
 
 /// Writes a fingerprint or a sum as it is read.

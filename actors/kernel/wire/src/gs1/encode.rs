@@ -38,11 +38,11 @@ pub fn encode_text(frame: &Frame<'_>, auto_crc: bool, out: &mut Vec<u8>) {
     push_decimal(frame.payload.len() as u64, out);
     if let Some(crc) = checksum(frame, auto_crc) {
         out.extend_from_slice(b" crc=");
-        out.extend(crc.to_be_bytes().into_iter().flat_map(hex::pair));
+        out.extend(hex::digits(&crc.to_be_bytes()));
     }
     if let Some(base) = &frame.base {
         out.extend_from_slice(b" base=sha256:");
-        out.extend(base.iter().copied().flat_map(hex::pair));
+        out.extend(hex::digits(base));
     }
     if frame.is_final {
         out.extend_from_slice(b" final=true");
