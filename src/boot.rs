@@ -21,7 +21,7 @@ use std::time::Duration;
 use actix::Actor as _;
 use actix_web::rt::System;
 use actors::clock::Clock;
-use actors::emitter::{CountsHandle, Emitter, Shares, Window};
+use actors::emitter::{CountsHandle, Emitter, Order, Sequencer, Shares, Window};
 use actors::hub::Hub;
 use actors::mail::{Bound, Post};
 use actors::metrics::Metrics;
@@ -134,6 +134,7 @@ async fn serve(settings: &Settings, listener: TcpListener) -> anyhow::Result<u8>
 /// What all other offices come after: the emitter, and what it works with.
 struct Footing {
     ground: Ground,
+    order: Order,
     counts: CountsHandle,
     scribe: Option<Scribe>,
     durability: Durability,
@@ -163,7 +164,7 @@ fn footing(settings: &Settings, warden: &Warden, clock: Clock) -> anyhow::Result
     };
     let publish = &settings.publish;
     let tripwire = warden.tripwire("emitter");
-    let mut emitter = Emitter::new(
+    let mut sequencer = Sequencer::new(
         clock.clone(),
         tail.clone(),
         window(publish.idempotency_keys, publish.idempotency_seconds),
@@ -176,21 +177,23 @@ fn footing(settings: &Settings, warden: &Warden, clock: Clock) -> anyhow::Result
         scribe = Some(kept.scribe.clone());
         durability = kept.durability;
         glints = std::mem::take(&mut kept.restored.glints);
-        emitter = emitter.kept_by(kept.scribe, kept.bells, kept.restored);
+        sequencer = sequencer.kept_by(kept.scribe, kept.bells, kept.restored);
     }
-    let emitter = emitter.remembering(
+    let sequencer = sequencer.remembering(
         window(publish.repeat_glints, publish.repeat_seconds),
         glints,
     );
     let ready = coherence::ready(&registry)?;
-    let emitter = emitter.gated_by(ready.gate.clone(), ready.metrics.gate());
-    let (counts, bells) = (emitter.counts(), emitter.bells());
+    let sequencer = sequencer.gated_by(ready.gate.clone(), ready.metrics.gate());
+    let (counts, bells) = (sequencer.counts(), sequencer.bells());
+    let order = Order::new(sequencer);
+    let emitter = Emitter::new(order.clone()).start();
     let bound = Bound {
         count: settings.publish.queue_offers,
         bytes: settings.publish.queue_bytes,
     };
     let ground = Ground {
-        emitter: Post::new(emitter.start(), "emitter", bound, &metrics),
+        emitter: Post::new(emitter, "emitter", bound, &metrics),
         clock,
         study: Study::start(&bells, &tail, warden),
         tail,
@@ -203,6 +206,7 @@ fn footing(settings: &Settings, warden: &Warden, clock: Clock) -> anyhow::Result
     };
     Ok(Footing {
         ground,
+        order,
         counts,
         scribe,
         durability,
@@ -246,6 +250,7 @@ async fn cast(settings: &Settings, warden: &Warden) -> anyhow::Result<(Desk, Opt
         draining: AtomicBool::new(false),
         sigils,
         emitter: ground.emitter,
+        order: footing.order,
         hub,
         phase: keeper,
         rituals,

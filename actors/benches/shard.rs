@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix::{Actor, System};
 use actors::clock::Clock;
-use actors::emitter::{Emitter, Offer, Once, Tray, Window};
+use actors::emitter::{Emitter, Offer, Once, Order, Sequencer, Tray, Window};
 use actors::mail::{Bound, Post};
 use actors::metrics::Metrics;
 use actors::phase::{self, PhaseKeeper};
@@ -41,7 +41,7 @@ fn main() {
 /// A worker with its streams, and how many frames were to come to them.
 struct Worker {
     system: actix_rt::SystemRunner,
-    emitter: Post<Emitter>,
+    tray: Tray,
     draft: Draft,
     /// Streams that have got the newest glint.
     there: Rc<Cell<usize>>,
@@ -51,18 +51,18 @@ impl Worker {
     fn with_streams(form: Form) -> Worker {
         let system = System::new();
         let there = Rc::new(Cell::new(0));
-        let emitter = system.block_on(async {
-            let (emitter, handle) = cast();
+        let tray = system.block_on(async {
+            let (tray, handle) = cast();
             for _ in 0..SEATS {
                 actix::spawn(read(handle.clone(), form, there.clone()));
             }
             settle(&there, SEATS).await;
-            emitter
+            tray
         });
         let draft = Draft::read(GLINT.as_bytes(), 4096, Uuid::nil()).expect("a glint");
         Worker {
             system,
-            emitter,
+            tray,
             draft,
             there,
         }
@@ -77,17 +77,14 @@ impl Worker {
             once: Once::Content,
         };
         self.system.block_on(async {
-            let receipt = Tray::new(self.emitter.clone())
-                .offer(offer)
-                .await
-                .expect("asked");
+            let receipt = self.tray.offer(offer).await.expect("asked");
             receipt.expect("accepted");
             settle(&self.there, SEATS).await;
         });
     }
 }
 
-fn cast() -> (Post<Emitter>, ShardHandle) {
+fn cast() -> (Tray, ShardHandle) {
     let clock = Clock::system();
     let metrics = Metrics::register(&Registry::new()).expect("metrics");
     let limits = Limits {
@@ -99,7 +96,7 @@ fn cast() -> (Post<Emitter>, ShardHandle) {
         keys: 1,
         seconds: 1,
     };
-    let emitter = Emitter::new(
+    let emitter = Sequencer::new(
         clock.clone(),
         tail.clone(),
         window,
@@ -111,7 +108,9 @@ fn cast() -> (Post<Emitter>, ShardHandle) {
         bytes: 1 << 20,
     };
     let bells = emitter.bells();
-    let emitter = Post::new(emitter.start(), "emitter", bound, &metrics);
+    let order = Order::new(emitter);
+    let office = Emitter::new(order.clone()).start();
+    let emitter = Post::new(office, "emitter", bound, &metrics);
     let zone = Zone::default();
     let breath = phase::Settings {
         breath: Breath::new(
@@ -156,7 +155,7 @@ fn cast() -> (Post<Emitter>, ShardHandle) {
         Tripwire::idle(),
     );
     bells.add(bell, glint::Topics::ALL);
-    (emitter, handle)
+    (Tray::new(emitter, order), handle)
 }
 
 /// Reads a stream for ever, and counts it in `there` each time that it has read to the end.

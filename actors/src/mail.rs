@@ -186,23 +186,12 @@ impl<A: Actor> Post<A> {
         A::Context: ToEnvelope<A, Letter<M>>,
     {
         let letter = self.stamp(message, weight)?;
-        self.send(letter);
-        Ok(())
-    }
-
-    /// Sends what holds its places already.
-    pub(crate) fn send<M>(&self, message: M)
-    where
-        M: Message + Send + 'static,
-        M::Result: Send,
-        A: Handler<M>,
-        A::Context: ToEnvelope<A, M>,
-    {
         #[expect(
             clippy::disallowed_methods,
             reason = "the place in the letter is the bound"
         )]
-        self.addr.do_send(message);
+        self.addr.do_send(letter);
+        Ok(())
     }
 
     fn stamp<M>(&self, message: M, weight: usize) -> Result<Letter<M>, Refusal> {

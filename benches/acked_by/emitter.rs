@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::{Actor as _, Arbiter};
 use actors::clock::Clock;
-use actors::emitter::{Emitter, Offer, Once, Tray, Window};
+use actors::emitter::{Emitter, Offer, Once, Order, Sequencer, Tray, Window};
 use actors::mail::{Bells, Bound, Post};
 use actors::metrics::{Metrics, Stage};
 use actors::scribe::{Archive, Desk, Durability, Restored, Scribe};
@@ -26,8 +26,7 @@ pub(crate) async fn acked(
     let dir = crate::dir("emitter")?;
     let clock = Clock::system();
     let arbiter = Arbiter::new();
-    let (post, metrics) = office(&dir, &clock, &arbiter)?;
-    let tray = Tray::new(post);
+    let (tray, metrics) = office(&dir, &clock, &arbiter)?;
     let draft = Draft::read(crate::glint().as_bytes(), 4096, Uuid::nil())?;
     let began = clock.instant();
     let publisher = || {
@@ -61,7 +60,7 @@ fn office(
     dir: &std::path::Path,
     clock: &Clock,
     arbiter: &Arbiter,
-) -> anyhow::Result<(Post<Emitter>, Metrics)> {
+) -> anyhow::Result<(Tray, Metrics)> {
     let metrics = Metrics::register(&Registry::new())?;
     let disk = Arc::new(StdDisk::open(dir)?);
     // As the broker has it.
@@ -92,16 +91,14 @@ fn office(
         seconds: 1,
     };
     let tripwire = Tripwire::idle();
-    let emitter = Emitter::new(clock.clone(), tail, window, metrics.clone(), tripwire).kept_by(
-        scribe,
-        bells,
-        Restored::default(),
-    );
-    let addr = Emitter::start_in_arbiter(&arbiter.handle(), move |_| emitter);
+    let sequencer = Sequencer::new(clock.clone(), tail, window, metrics.clone(), tripwire);
+    let order = Order::new(sequencer.kept_by(scribe, bells, Restored::default()));
+    let office = Emitter::new(order.clone());
+    let addr = Emitter::start_in_arbiter(&arbiter.handle(), move |_| office);
     let bound = Bound {
         count: 4096,
         bytes: 64 << 20,
     };
     let post = Post::new(addr, "emitter", bound, &metrics);
-    Ok((post, metrics))
+    Ok((Tray::new(post, order), metrics))
 }

@@ -13,7 +13,7 @@ use crate::store::sinks::Sinks;
 use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpRequest, error};
 use actors::clock::Clock;
-use actors::emitter::{CountsHandle, Emitter, Offer, Receipt, Shares, Tray};
+use actors::emitter::{CountsHandle, Emitter, Offer, Order, Receipt, Shares, Tray};
 use actors::hub::Hub;
 use actors::mail::Post;
 use actors::metrics::{Metrics, Stage};
@@ -97,6 +97,8 @@ pub struct Desk {
     pub shares: Shares,
     /// Where glints go.
     pub emitter: Post<Emitter>,
+    /// What gives them their places.
+    pub order: Order,
     /// Who is connected.
     pub hub: Post<Hub>,
     /// Who keeps the state.
@@ -167,7 +169,7 @@ impl Worker {
     pub fn new(desk: Arc<Desk>, shard: ShardHandle) -> Worker {
         Worker {
             inner: Rc::new(Inner {
-                tray: Tray::new(desk.emitter.clone()),
+                tray: Tray::new(desk.emitter.clone(), desk.order.clone()),
                 desk,
                 shard,
                 ids: RefCell::new(ContextV7::new()),

@@ -120,7 +120,7 @@ timeless!(
                 drafts: vec![draft],
                 once: Once::Content,
             };
-            let tray = Tray::new(house.emitter.clone());
+            let tray = Tray::new(house.emitter.clone(), house.order.clone());
             let receipt = tray.offer(offer).await.expect("an emitter");
             receipt.expect("taken");
             pass(37 + (n * 17) % 41).await;

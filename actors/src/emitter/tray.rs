@@ -1,45 +1,35 @@
-//! The tray of a thread: its offers go to the emitter together.
+//! The tray of a thread: its offers get their places together.
 //!
-//! To hand over a message wakes the emitter's thread, and on a busy machine that thread takes the place of the sender's, to
-//! do one thing and sleep again: for each of many small offers, two changes of thread. So an offer waits until whatever
-//! else is ready on its thread has had its turn, and all that wait by then are one message.
+//! An offer waits until whatever else is ready on its thread has had its turn, and all that wait by then take the order
+//! into their hands once, here, on the thread that they came by: with a log its own thread is woken once for all of them,
+//! and without one nobody is.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use actix::prelude::*;
 use glint::Refusal;
 use tokio::sync::oneshot;
 
-use super::kept::Kept;
-use super::{Emitter, Offer, Receipt};
-use crate::mail::{Place, Post, wakes};
+use super::kept::Answer;
+use super::{Emitter, Offer, Order, Receipt};
+use crate::mail::{Post, wakes};
 
 /// The offers of a thread. Cloning shares them; it never leaves its thread.
 #[derive(Debug, Clone)]
 pub struct Tray {
+    /// The mailbox whose bound holds for all who want places.
     emitter: Post<Emitter>,
-    waiting: Rc<RefCell<Vec<Offered>>>,
+    order: Order,
+    waiting: Rc<RefCell<Vec<(Offer, Answer)>>>,
 }
-
-#[derive(Debug)]
-struct Offered {
-    offer: Offer,
-    place: Place,
-    answer: oneshot::Sender<Result<Receipt, Refusal>>,
-}
-
-/// Offers in their order, each with its place in the mailbox.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct Carried(Vec<Offered>);
 
 impl Tray {
     /// Makes the tray of a thread.
     #[must_use]
-    pub fn new(emitter: Post<Emitter>) -> Tray {
+    pub fn new(emitter: Post<Emitter>, order: Order) -> Tray {
         Tray {
             emitter,
+            order,
             waiting: Rc::default(),
         }
     }
@@ -53,48 +43,36 @@ impl Tray {
     /// Dropping the future does not take the offer back.
     pub async fn offer(&self, offer: Offer) -> Result<Result<Receipt, Refusal>, Refusal> {
         let place = self.emitter.enter(offer.weight_bytes())?;
-        let (answer, answered) = oneshot::channel();
+        let (sender, answered) = oneshot::channel();
         let is_first = self.waiting.borrow().is_empty();
-        self.waiting.borrow_mut().push(Offered {
-            offer,
-            place,
-            answer,
-        });
+        let answer = Answer { sender, place };
+        self.waiting.borrow_mut().push((offer, answer));
         if is_first {
             let tray = self.clone();
-            actix::spawn(async move { tray.carry() });
+            actix::spawn(async move { tray.take() });
         }
         self.emitter.wait(answered).await
     }
 
-    fn carry(&self) {
-        let offers = self.waiting.take();
-        self.emitter.send(Carried(offers));
-    }
-}
-
-impl Handler<Carried> for Emitter {
-    type Result = ();
-
-    fn handle(&mut self, Carried(offers): Carried, _: &mut Self::Context) {
-        let mut take = |offered: Offered| {
-            let placed = self.accept(offered.offer);
-            // The place in the mailbox is held until the offer is kept: what waits for the disk counts as waiting.
-            Kept(placed, self.way(), offered.place).tell(Some(offered.answer));
-        };
-        wakes::after(|| offers.into_iter().for_each(&mut take));
+    fn take(&self) {
+        let offers = self.waiting.take().into_iter();
+        wakes::after(|| match self.order.hold() {
+            Ok(mut order) => offers.for_each(|(offer, answer)| order.offer(offer, Some(answer))),
+            Err(refusal) => offers.for_each(|(_, answer)| answer.tell(Err(refusal.clone()))),
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use actix::Actor as _;
     use glint::Draft;
     use prometheus::Registry;
     use uuid::Uuid;
 
     use super::*;
     use crate::clock::Clock;
-    use crate::emitter::{Once, Window};
+    use crate::emitter::{Once, Sequencer, Window};
     use crate::mail::Bound;
     use crate::metrics::Metrics;
     use crate::tail::tests::tail;
@@ -105,16 +83,17 @@ mod tests {
         let metrics = Metrics::register(&Registry::new()).expect("metrics");
         let (keys, seconds) = (1, 1);
         let window = Window { keys, seconds };
-        let emitter = Emitter::new(
+        let order = Order::new(Sequencer::new(
             Clock::system(),
             tail(10),
             window,
             metrics.clone(),
             Tripwire::idle(),
-        );
+        ));
         let (count, bytes) = (10, 1 << 20);
-        let post = Post::new(emitter.start(), "emitter", Bound { count, bytes }, &metrics);
-        let tray = Tray::new(post);
+        let office = Emitter::new(order.clone()).start();
+        let post = Post::new(office, "emitter", Bound { count, bytes }, &metrics);
+        let tray = Tray::new(post, order);
         let offers: Vec<_> = (0..5)
             .map(|_| {
                 let draft = Draft::read(b"{}", 99, Uuid::nil()).expect("a glint");

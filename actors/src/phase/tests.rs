@@ -9,7 +9,7 @@ use prometheus::Registry;
 use uuid::Uuid;
 
 use super::*;
-use crate::emitter::{Offer, Once, Tray, Window};
+use crate::emitter::{Emitter, Offer, Once, Order, Sequencer, Tray, Window};
 use crate::mail::Bound;
 use crate::tail::Limits;
 
@@ -22,6 +22,7 @@ struct Room {
     clock: Clock,
     tail: Tail,
     emitter: Post<Emitter>,
+    order: Order,
     keeper: Post<PhaseKeeper>,
     cell: StateCell,
     read: Cell<u64>,
@@ -61,7 +62,7 @@ impl Room {
             keys: 1,
             seconds: 1,
         };
-        let emitter = Emitter::new(
+        let emitter = Sequencer::new(
             clock.clone(),
             tail.clone(),
             window,
@@ -72,7 +73,9 @@ impl Room {
             count,
             bytes: 1 << 20,
         };
-        let emitter = Post::new(emitter.start(), "emitter", bound(letters), &metrics);
+        let order = Order::new(emitter);
+        let office = Emitter::new(order.clone()).start();
+        let emitter = Post::new(office, "emitter", bound(letters), &metrics);
         let keeper = PhaseKeeper::new(
             settings,
             clock.clone(),
@@ -88,6 +91,7 @@ impl Room {
             clock,
             tail,
             emitter,
+            order,
             keeper,
             cell,
             read: Cell::new(0),
@@ -131,7 +135,7 @@ impl Room {
             drafts,
             once: Once::Content,
         };
-        let tray = Tray::new(self.emitter.clone());
+        let tray = Tray::new(self.emitter.clone(), self.order.clone());
         let receipt = tray.offer(offer).await.expect("asked");
         receipt.expect("accepted");
     }

@@ -10,7 +10,7 @@ use prometheus::Registry;
 use uuid::Uuid;
 
 use super::super::*;
-use crate::emitter::{Offer, Once, Tray, Window};
+use crate::emitter::{Emitter, Offer, Once, Order, Sequencer, Tray, Window};
 use crate::mail::{Bell, Bound};
 use crate::metrics::Metrics;
 use crate::tail::{self, History};
@@ -26,6 +26,7 @@ pub(super) struct House {
     pub(super) vault: SharedVault,
     pub(super) gate: Gate,
     pub(super) emitter: Post<Emitter>,
+    pub(super) order: Order,
     pub(super) office: Post<Coherence>,
     pub(super) metrics: CoherenceMetrics,
     pub(super) addr: Addr<Coherence>,
@@ -77,7 +78,7 @@ impl House {
             keys: 2,
             seconds: 60,
         };
-        let emitter = Emitter::new(
+        let emitter = Sequencer::new(
             clock.clone(),
             tail.clone(),
             window,
@@ -90,7 +91,9 @@ impl House {
             bytes: 1 << 20,
         };
         let bells = emitter.bells();
-        let emitter = Post::new(emitter.start(), "emitter", bound, &cast);
+        let order = Order::new(emitter);
+        let office = Emitter::new(order.clone()).start();
+        let emitter = Post::new(office, "emitter", bound, &cast);
         let tools = Tools {
             clock: clock.clone(),
             tail: tail.clone(),
@@ -111,6 +114,7 @@ impl House {
             vault,
             gate,
             emitter,
+            order,
             metrics,
             addr,
         }
@@ -123,7 +127,7 @@ impl House {
             drafts: vec![draft],
             once: Once::Content,
         };
-        let tray = Tray::new(self.emitter.clone());
+        let tray = Tray::new(self.emitter.clone(), self.order.clone());
         let receipt = tray.offer(offer).await.expect("an emitter")?;
         Ok(receipt.items[0].offset.seq)
     }

@@ -17,7 +17,7 @@ use wire::{Form, TOPIC_LIVES, sid_of_topic};
 
 use super::said::{self, Heard, Said};
 use crate::clock::Clock;
-use crate::emitter::{Announce, Emitter, Offer, Once, Tray, Window};
+use crate::emitter::{Announce, Emitter, Offer, Once, Order, Sequencer, Tray, Window};
 use crate::hub::{Enrol, Hub};
 use crate::mail::{Bound, Post};
 use crate::metrics::Metrics;
@@ -63,6 +63,7 @@ pub(super) struct House {
     pub(super) tail: Tail,
     pub(super) metrics: Metrics,
     pub(super) emitter: Post<Emitter>,
+    pub(super) order: Order,
     pub(super) hub: Post<Hub>,
     pub(super) shards: Vec<ShardHandle>,
     /// The state, which nobody keeps here.
@@ -94,7 +95,7 @@ impl House {
             keys: 16,
             seconds: 60,
         };
-        let emitter = Emitter::new(
+        let emitter = Sequencer::new(
             clock.clone(),
             tail.clone(),
             window,
@@ -102,7 +103,9 @@ impl House {
             Tripwire::idle(),
         );
         let bells = emitter.bells();
-        let emitter = Post::new(emitter.start(), "emitter", bound, &metrics);
+        let order = Order::new(emitter);
+        let office = Emitter::new(order.clone()).start();
+        let emitter = Post::new(office, "emitter", bound, &metrics);
         let hub = Hub::new(clock.clone(), bells, metrics.clone(), Tripwire::idle());
         let hub = Post::new(hub.start(), "hub", bound, &metrics);
         let breath = phase::Settings {
@@ -156,6 +159,7 @@ impl House {
             tail,
             metrics,
             emitter,
+            order,
             hub,
             shards,
             state: phase.cell(),
@@ -182,7 +186,7 @@ impl House {
             drafts,
             once: Once::Content,
         };
-        let tray = Tray::new(self.emitter.clone());
+        let tray = Tray::new(self.emitter.clone(), self.order.clone());
         let receipt = tray.offer(offer).await.expect("asked");
         let items = receipt.expect("accepted").items;
         items.iter().map(|item| item.offset).collect()

@@ -1,11 +1,14 @@
+use actix::Actor as _;
 use prometheus::Registry;
 use uuid::Uuid;
 
 use super::*;
+use crate::emitter::{Close, Commit, Emitter, Tray};
 use crate::mail::{Bound, Post};
 use crate::tail::{History, Limits};
+use crate::warden::Warden;
 
-fn emitter() -> Emitter {
+fn sequencer() -> Sequencer {
     let metrics = Metrics::register(&Registry::new()).expect("metrics");
     let tail = Tail::new(
         9,
@@ -15,7 +18,7 @@ fn emitter() -> Emitter {
         },
         metrics.clone(),
     );
-    Emitter::new(
+    Sequencer::new(
         Clock::system(),
         tail,
         Window {
@@ -27,10 +30,10 @@ fn emitter() -> Emitter {
     )
 }
 
-fn accept(emitter: &mut Emitter, offer: Offer) -> Result<Receipt, Refusal> {
+fn accept(emitter: &mut Sequencer, offer: Offer) -> Result<Receipt, Refusal> {
     let placed = emitter.accept(offer)?;
     let receipt = placed.receipt.clone();
-    emitter.way().take(placed, None);
+    emitter.hand_over(Ok(placed), None);
     Ok(receipt)
 }
 
@@ -59,7 +62,7 @@ fn beat(name: Name) -> Announce {
 
 #[test]
 fn every_event_gets_the_next_place_and_heartbeats_share_one() {
-    let mut emitter = emitter();
+    let mut emitter = sequencer();
     assert_eq!(
         seqs(&accept(&mut emitter, offer(&["{}", "{}"], None)).unwrap()),
         [1, 2]
@@ -81,22 +84,22 @@ fn every_event_gets_the_next_place_and_heartbeats_share_one() {
 
 #[test]
 fn what_the_house_commits_takes_places_among_the_glints() {
-    let mut emitter = emitter();
+    let mut emitter = sequencer();
     accept(&mut emitter, offer(&["{}"], None)).unwrap();
     let mut entry = Entry::new(Name::TestEvent, "{}");
     entry.id = Some("e1".into());
-    let placed = emitter.commit(vec![entry, Entry::new(Name::PhaseUpdate, "{}")], Stamp(5));
-    let placed = placed.unwrap();
+    let entries = vec![entry, Entry::new(Name::PhaseUpdate, "{}")];
+    let placed = emitter.place_entries(entries, Stamp(5)).unwrap();
     assert_eq!(seqs(&placed.receipt), [2, 3]);
     assert_eq!(&*placed.receipt.items[0].id, "e1");
-    emitter.way().take(placed, None);
+    emitter.hand_over(Ok(placed), None);
     let later = accept(&mut emitter, offer(&["{}"], None)).unwrap();
     assert_eq!(seqs(&later), [4]);
 }
 
 #[test]
 fn the_same_key_with_the_same_content_gets_the_first_receipt() {
-    let mut emitter = emitter();
+    let mut emitter = sequencer();
     let first = accept(&mut emitter, offer(&["{\"a\":1}"], Some("k"))).unwrap();
     let again = accept(&mut emitter, offer(&["{\"a\": 1}"], Some("k"))).unwrap();
     assert!(again.replayed && !first.replayed);
@@ -108,7 +111,7 @@ fn the_same_key_with_the_same_content_gets_the_first_receipt() {
 
 #[test]
 fn the_same_key_with_other_content_is_a_conflict() {
-    let mut emitter = emitter();
+    let mut emitter = sequencer();
     accept(&mut emitter, offer(&["{\"a\":1}"], Some("k"))).unwrap();
     let err = accept(&mut emitter, offer(&["{\"a\":2}"], Some("k"))).unwrap_err();
     assert_eq!(
@@ -119,7 +122,7 @@ fn the_same_key_with_other_content_is_a_conflict() {
 
 #[test]
 fn a_repeated_id_is_noticed_and_never_dropped() {
-    let mut emitter = emitter();
+    let mut emitter = sequencer();
     let texts = [
         "{\"id\":\"x\",\"n\":1}",
         "{\"id\":\"x\",\"n\":2}",
@@ -136,9 +139,9 @@ fn a_repeated_id_is_noticed_and_never_dropped() {
     assert_eq!(repeats, [false, true, false, false]);
 }
 
-fn remembering(keys: usize) -> Emitter {
+fn remembering(keys: usize) -> Sequencer {
     let window = Window { keys, seconds: 60 };
-    emitter().remembering(window, Vec::new())
+    sequencer().remembering(window, Vec::new())
 }
 
 #[test]
@@ -175,7 +178,7 @@ fn a_glint_is_another_one_with_other_content_without_an_id_or_under_a_key() {
 
 #[test]
 fn a_closed_emitter_takes_nothing_from_outside() {
-    let mut emitter = emitter();
+    let mut emitter = sequencer();
     emitter.closed = true;
     let err = accept(&mut emitter, offer(&["{}"], None)).unwrap_err();
     assert_eq!(
@@ -189,8 +192,14 @@ const BOUND: Bound = Bound {
     bytes: 100_000,
 };
 
+fn office(sequencer: Sequencer) -> (Post<Emitter>, Order) {
+    let (metrics, order) = (sequencer.metrics.clone(), Order::new(sequencer));
+    let office = Emitter::new(order.clone()).start();
+    (Post::new(office, "emitter", BOUND, &metrics), order)
+}
+
 /// Returns the numbers of the glints in the order, as their payloads have them.
-fn order(tail: &Tail) -> Vec<String> {
+fn numbers(tail: &Tail) -> Vec<String> {
     let events = tail.newest_that(99, |_| true);
     let number = |event: &Arc<Event>| {
         event
@@ -203,12 +212,10 @@ fn order(tail: &Tail) -> Vec<String> {
 
 #[actix_rt::test]
 async fn offers_do_not_mix_whatever_the_order_of_their_senders() {
-    let emitter = emitter();
-    let (tail, metrics) = (emitter.tail.clone(), emitter.metrics.clone());
-    let trays = [(); 2].map({
-        let post = Post::new(emitter.start(), "emitter", BOUND, &metrics);
-        move |()| Tray::new(post.clone())
-    });
+    let sequencer = sequencer();
+    let tail = sequencer.tail.clone();
+    let (post, order) = office(sequencer);
+    let trays = [(); 2].map(|()| Tray::new(post.clone(), order.clone()));
     let asks: Vec<_> = (1..=5)
         .map(|n| {
             let texts = [0, 1, 2].map(|m| format!("{{\"n\": {n}{m}}}"));
@@ -230,8 +237,8 @@ async fn offers_do_not_mix_whatever_the_order_of_their_senders() {
         places.iter().all(|seqs| seqs[2] == seqs[0] + 2),
         "{places:?}"
     );
-    let order = order(&tail);
-    for batch in order.chunks(3) {
+    let numbers = numbers(&tail);
+    for batch in numbers.chunks(3) {
         let sender = &batch[0][..1];
         assert_eq!(batch, [0, 1, 2].map(|m| format!("{sender}{m}")));
     }
@@ -239,14 +246,10 @@ async fn offers_do_not_mix_whatever_the_order_of_their_senders() {
 
 #[actix_rt::test]
 async fn an_offer_that_is_refused_leaves_nothing() {
-    let emitter = emitter();
-    let (tail, counts, metrics) = (
-        emitter.tail.clone(),
-        emitter.counts(),
-        emitter.metrics.clone(),
-    );
-    let post = Post::new(emitter.start(), "emitter", BOUND, &metrics);
-    let tray = Tray::new(post.clone());
+    let sequencer = sequencer();
+    let (tail, counts) = (sequencer.tail.clone(), sequencer.counts());
+    let (post, order) = office(sequencer);
+    let tray = Tray::new(post.clone(), order);
     let taken = tray
         .offer(offer(&["{\"n\": 1}"], Some("k")))
         .await
@@ -273,8 +276,8 @@ async fn an_offer_that_is_refused_leaves_nothing() {
 
 #[test]
 fn a_receipt_is_remembered_for_as_long_and_as_many_as_the_window_says() {
-    let mut emitter = emitter();
-    let ask = |emitter: &mut Emitter, key| accept(emitter, offer(&["{}"], Some(key))).unwrap();
+    let mut emitter = sequencer();
+    let ask = |emitter: &mut Sequencer, key| accept(emitter, offer(&["{}"], Some(key))).unwrap();
     let first = ask(&mut emitter, "a");
     ask(&mut emitter, "b");
     assert_eq!(ask(&mut emitter, "a").items, first.items);
@@ -288,7 +291,7 @@ fn a_receipt_is_remembered_for_as_long_and_as_many_as_the_window_says() {
 
 #[test]
 fn what_the_scribe_does_not_take_leaves_no_hole_in_the_order() {
-    let mut emitter = emitter();
+    let mut emitter = sequencer();
     accept(&mut emitter, offer(&["{}"], None)).unwrap();
     let before = (emitter.next_seq, emitter.topic_seqs);
     emitter.scribe = Some(Scribe::gone());
@@ -299,4 +302,28 @@ fn what_the_scribe_does_not_take_leaves_no_hole_in_the_order() {
     emitter.scribe = None;
     let receipt = accept(&mut emitter, offer(&["{}"], Some("k"))).unwrap();
     assert_eq!(seqs(&receipt), [2], "and the key was not remembered");
+}
+
+#[actix_rt::test]
+async fn a_panic_among_places_names_the_emitter_and_nobody_gets_one_after_it() {
+    let warden = Warden::default();
+    let mut sequencer = sequencer();
+    sequencer.tripwire = Some(warden.tripwire("emitter"));
+    let (post, order) = office(sequencer);
+    let panicking = order.clone();
+    let panicked = std::thread::spawn(move || {
+        let _held = panicking.hold();
+        panic!("as planned");
+    });
+    assert!(panicked.join().is_err());
+    assert_eq!(warden.fall().await, "emitter");
+    let offered = Tray::new(post.clone(), order)
+        .offer(offer(&["{}"], None))
+        .await;
+    assert_eq!(offered.expect("answered").unwrap_err().code, "office_gone");
+    let commit = Commit {
+        entries: vec![Entry::new(Name::TestEvent, "{}")],
+    };
+    let committed = post.ask(commit, 1).await.expect("answered");
+    assert_eq!(committed.unwrap_err().code, "office_gone");
 }
