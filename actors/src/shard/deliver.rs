@@ -2,6 +2,7 @@
 //! once.
 
 use std::net::Shutdown;
+use std::rc::Rc;
 use std::time::Duration;
 
 use lane::{Cursor, Read};
@@ -9,7 +10,7 @@ use mio::net::TcpStream;
 use wire::chunk::{LAST_CHUNK, push_chunk};
 
 use super::core::Core;
-use super::outlet::{Outlet, Socket};
+use super::outlet::{Cut, Frame, Outlet, Socket};
 use super::slots::{Gathered, Stage};
 
 /// Bytes of a lane that one write may take: a run ends with its page anyway.
@@ -66,9 +67,8 @@ impl Core {
         if socket.full_since.is_some() {
             return Step::Done;
         }
-        if !socket.stash.is_empty() {
-            let stash = std::mem::take(&mut socket.stash);
-            return self.write_own(id, stash);
+        if let Some(cut) = socket.cut.take() {
+            return self.write_cut(id, cut);
         }
         let (is_plain, stage) = (
             slot.aside.is_empty() && !slot.ended && slot.left > 0,
@@ -80,7 +80,7 @@ impl Core {
         match self.gather(id, HISTORY_BYTES) {
             Gathered::Bytes(bytes) => {
                 let bytes = self.framed(id, bytes);
-                self.write_own(id, bytes)
+                self.write_own(id, &bytes)
             }
             Gathered::End => {
                 self.finish(id);
@@ -112,12 +112,8 @@ impl Core {
     fn write_run(&mut self, id: usize, lane: usize, cursor: Cursor) -> Step {
         let slot = &mut self.slots[id];
         let frames = u32::try_from(slot.left).unwrap_or(u32::MAX);
-        let run = match self
-            .lanes
-            .get_mut(lane)
-            .lane
-            .read(cursor, RUN_BYTES, frames)
-        {
+        let from = self.lanes.get_mut(lane);
+        let run = match from.lane.read(cursor, RUN_BYTES, frames) {
             Read::Run(run) => run,
             Read::Idle => {
                 self.park(id, lane);
@@ -131,7 +127,7 @@ impl Core {
                     true => Step::More,
                     false => {
                         let out = self.framed(id, out);
-                        self.write_own(id, out)
+                        self.write_own(id, &out)
                     }
                 };
             }
@@ -143,7 +139,12 @@ impl Core {
             return Step::Gone;
         };
         let progress = run.split(written);
-        socket.stash.extend_from_slice(progress.rest);
+        if !progress.rest.is_empty() {
+            socket.cut = Some(Cut {
+                frame: from.copies.of(progress.next, progress.cut),
+                written: progress.cut.len() - progress.rest.len(),
+            });
+        }
         let is_full = socket.full_since.is_some();
         slot.stage = Stage::Live {
             lane,
@@ -161,21 +162,37 @@ impl Core {
     }
 
     /// Writes bytes that are this stream's own, and keeps what the socket does not take.
-    fn write_own(&mut self, id: usize, mut bytes: Vec<u8>) -> Step {
+    fn write_own(&mut self, id: usize, bytes: &[u8]) -> Step {
+        self.write_rest(id, bytes, |written| Cut {
+            frame: Rc::new(Frame(bytes.into())),
+            written,
+        })
+    }
+
+    /// Writes what is left of bytes that the socket took a part of.
+    fn write_cut(&mut self, id: usize, cut: Cut) -> Step {
+        let Cut { frame, written } = cut;
+        self.write_rest(id, &frame.0[written..], |more| Cut {
+            frame: frame.clone(),
+            written: written + more,
+        })
+    }
+
+    /// Writes bytes; when that is not all, they stay as `cut` has them after so many.
+    fn write_rest(&mut self, id: usize, bytes: &[u8], cut: impl FnOnce(usize) -> Cut) -> Step {
         let now = self.now;
         let slot = &mut self.slots[id];
         let Outlet::Socket(socket) = &mut slot.outlet else {
             return Step::Done;
         };
-        let Ok(written) = socket.write(&bytes, now) else {
+        let Ok(written) = socket.write(bytes, now) else {
             return Step::Gone;
         };
         slot.written_at = now;
         if written == bytes.len() {
             return Step::More;
         }
-        bytes.drain(..written);
-        socket.stash = bytes;
+        socket.cut = Some(cut(written));
         Step::Done
     }
 

@@ -15,6 +15,8 @@ use wire::{
     Change, Form, Place, Rendering, Standings, Stream, TOPIC_LIVES, sid_of_topic, sid_of_view,
 };
 
+use super::outlet::Copies;
+
 /// What the readers of a shared lane have in common: the life of their topics is the last part.
 type Key = (View, Spelling, u8);
 
@@ -43,6 +45,8 @@ pub(super) struct ViewLane {
     pub(super) lane: Lane,
     /// Slots that have read everything and wait.
     pub(super) parked: Vec<usize>,
+    /// Frames that the sockets of slow readers took a part of.
+    pub(super) copies: Copies,
     view: View,
     spelling: Spelling,
     numbering: Numbering,
@@ -215,6 +219,7 @@ impl Lanes {
         Some(self.slab.insert(ViewLane {
             lane: Lane::new(self.limits, floor),
             parked: Vec::new(),
+            copies: Copies::default(),
             view: view.clone(),
             spelling,
             numbering,

@@ -109,14 +109,17 @@ impl<'a> Run<'a> {
             .starts
             .get(begun)
             .map_or(self.bytes.len(), |start| *start as usize - base);
-        let rest = if begun == 0 {
-            &[]
-        } else {
-            &self.bytes[written..boundary]
+        let (cut, rest) = match begun.checked_sub(1) {
+            Some(last) if written < boundary => {
+                let start = (self.starts[last] - self.starts[0]) as usize;
+                (&self.bytes[start..boundary], &self.bytes[written..boundary])
+            }
+            _ => (&[][..], &[][..]),
         };
         Progress {
             next: Cursor(self.first.0 + begun as u64),
             frames: begun as u32,
+            cut,
             rest,
             mark: begun.checked_sub(1).map(|last| self.marks[last]),
         }
@@ -130,7 +133,10 @@ pub struct Progress<'a> {
     pub next: Cursor,
     /// How many frames were begun; all but a cut one are complete.
     pub frames: u32,
-    /// The unsent end of the frame that was cut; empty on a boundary.
+    /// The frame that was cut, from its beginning; empty on a boundary. All
+    /// readers that are cut in this frame may share one copy of it.
+    pub cut: &'a [u8],
+    /// The unsent end of that frame; empty on a boundary.
     pub rest: &'a [u8],
     /// The mark of the last frame begun, or nothing if none was. It counts as
     /// seen once `rest` is sent.

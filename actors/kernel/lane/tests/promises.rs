@@ -195,14 +195,15 @@ fn splits_a_partial_write_on_a_frame_boundary() {
     let run = run(&lane, second, 100, 100);
     let at = |written| {
         let progress = run.split(written);
-        let next = progress.next.number();
-        (next, progress.frames, progress.rest, progress.mark)
+        let (next, cut) = (progress.next.number(), (progress.cut, progress.rest));
+        (next, progress.frames, cut, progress.mark)
     };
-    assert_eq!(at(0), (1, 0, &b""[..], None));
-    assert_eq!(at(1), (2, 1, &b"e"[..], Some(1)));
-    assert_eq!(at(2), (2, 1, &b""[..], Some(1)));
-    assert_eq!(at(3), (3, 2, &b"ghi"[..], Some(2)));
-    assert_eq!(at(6), (3, 2, &b""[..], Some(2)));
+    let whole = (&b""[..], &b""[..]);
+    assert_eq!(at(0), (1, 0, whole, None));
+    assert_eq!(at(1), (2, 1, (&b"de"[..], &b"e"[..]), Some(1)));
+    assert_eq!(at(2), (2, 1, whole, Some(1)));
+    assert_eq!(at(3), (3, 2, (&b"fghi"[..], &b"ghi"[..]), Some(2)));
+    assert_eq!(at(6), (3, 2, whole, Some(2)));
     assert_eq!(at(99), at(6));
 }
 
