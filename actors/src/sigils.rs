@@ -48,6 +48,9 @@ use crate::warden::{Tripwire, Warden};
 /// The office that the warden knows the registry by.
 pub const OFFICE: &str = "registry";
 
+/// Bytes of URLs of which the seal is worked out where it is wanted; for more another thread is worth its wake.
+pub const SEAL_HERE_BYTES: usize = 256 * 1024;
+
 /// How often what changed is put into the vault.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
 

@@ -28,6 +28,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Route};
 use actors::shard::{Request, Seat};
+use actors::sigils::SEAL_HERE_BYTES;
 use glint::Topic;
 use registry::{Seal, Snapshot, render};
 use wire::Control;
@@ -41,8 +42,6 @@ use super::problem::problem;
 const PAGE_DEFAULT: &str = "10000";
 /// Most entries of a page.
 const PAGE_MAX: usize = 200_000;
-/// Bytes of URLs of which the seal is worked out where it is asked for; more go to another thread.
-const SEAL_HERE_BYTES: usize = 256 * 1024;
 
 type Address = (&'static str, &'static str, fn() -> Route);
 

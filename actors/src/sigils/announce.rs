@@ -11,7 +11,7 @@ use glint::json::{Object, object, write_ascii_string};
 use prometheus::IntCounter;
 use registry::{Delta, Seal, Snapshot};
 
-use super::Sigils;
+use super::{SEAL_HERE_BYTES, Sigils};
 use crate::emitter::{Commit, Entry};
 
 /// Most URLs that one announcement lists, and most bytes of them. Who wants more reads pages or reconciles.
@@ -129,11 +129,13 @@ impl Handler<Announce> for Sigils {
         let before = announcer.announced;
         let (emitter, board) = (self.grounds.emitter.clone(), announcer.board.clone());
         let work = async move {
-            let sealed = now.clone();
-            // A large list takes longer to read than uploads may wait.
-            let seal = tokio::task::spawn_blocking(move || sealed.seal())
-                .await
-                .ok()?;
+            if now.url_bytes() > SEAL_HERE_BYTES {
+                let sealed = now.clone();
+                // A large list takes longer to read than uploads may wait.
+                let sealing = tokio::task::spawn_blocking(move || sealed.seal());
+                sealing.await.ok()?;
+            }
+            let seal = now.seal();
             // Before anybody hears of it: a subscriber that comes in between is told it here or there, or both.
             board.0.store(Arc::new(standing(seal, &now)));
             if before == Some(seal) {

@@ -15,6 +15,9 @@ pub use object::{Object, object};
 pub use parse::{JsonError, JsonFault, MAX_DEPTH, parse, parse_bytes, parse_to_depth};
 pub use write::{write_ascii, write_ascii_string};
 
+/// Room for most glints, so that writing one does not move it again and again.
+const USUAL_BYTES: usize = 256;
+
 /// A JSON value that borrows from its source wherever nothing had to be decoded.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
@@ -95,7 +98,7 @@ impl<'a> Value<'a> {
     /// Returns the value as one line of ASCII JSON, see [`write_ascii`].
     #[must_use]
     pub fn to_ascii(&self) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(USUAL_BYTES);
         write_ascii(self, &mut out);
         out
     }
