@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::list::order;
 use crate::payload::{Links, Rank, Summary};
 use crate::scan::{Hit, fill_empty, leads, summary};
-use crate::seal::fingerprint;
+use crate::seal::fingerprints;
 use crate::state::{Entry, Registry};
 use crate::url::trim;
 
@@ -143,13 +143,12 @@ impl Registry {
         for hit in hits {
             merge.delta.total += 1;
             let before = (merge.added, merge.edits);
-            let key: Arc<str> = hit.key.as_ref().into();
             match self.mode {
-                Mode::Compatible => merge.take(&key, &hit)?,
-                Mode::Closure => merge.close(&key, &hit)?,
+                Mode::Compatible => merge.take(&hit.key, &hit)?,
+                Mode::Closure => merge.close(&hit.key, &hit)?,
             }
             if (merge.added, merge.edits) != before {
-                merge.delta.effective.push(key);
+                merge.delta.effective.push(hit.key);
             }
         }
         Ok(merge.finish())
@@ -172,6 +171,13 @@ struct Merge<'r> {
     delta: Delta,
 }
 
+/// What became of a hit's own entry.
+enum Upsert {
+    Inserted,
+    Changed,
+    Known,
+}
+
 struct Touched {
     rank: Rank,
     has_pulse: bool,
@@ -184,8 +190,14 @@ impl Merge<'_> {
     /// Merges one hit as the existing service does.
     fn take(&mut self, key: &Arc<str>, hit: &Hit) -> Result<(), QuotaError> {
         let links = hit.links(&self.registry.base);
-        if self.upsert(key, &hit.summary, links)? {
-            self.delta.imported += 1;
+        let leads_nowhere = hit.chain.is_empty() && links == Links::default();
+        match self.upsert(key, &hit.summary, links)? {
+            Upsert::Inserted if leads_nowhere => {
+                self.delta.imported += 1;
+                return Ok(());
+            }
+            Upsert::Inserted | Upsert::Changed => self.delta.imported += 1,
+            Upsert::Known => {}
         }
         if let (Some(first), Some(last)) = (hit.chain.first(), hit.chain.last()) {
             let mut parent = None;
@@ -200,11 +212,16 @@ impl Merge<'_> {
         self.stitch(key)
     }
 
-    /// Inserts a hit, or merges it into its entry. Tells whether that changed.
-    fn upsert(&mut self, key: &Arc<str>, said: &Summary, links: Links) -> Result<bool, QuotaError> {
+    /// Inserts a hit, or merges it into its entry.
+    fn upsert(
+        &mut self,
+        key: &Arc<str>,
+        said: &Summary,
+        links: Links,
+    ) -> Result<Upsert, QuotaError> {
         let Some(known) = self.links(key) else {
             self.insert(key.clone(), said, links)?;
-            return Ok(true);
+            return Ok(Upsert::Inserted);
         };
         // Of one key all numbers are equal and all fields but the links: the richer one has more of these.
         let richer = richness(&links) > richness(known);
@@ -218,10 +235,10 @@ impl Merge<'_> {
             parent: filled(&base.parent, &other.parent),
         };
         if merged == *known {
-            return Ok(false);
+            return Ok(Upsert::Known);
         }
         self.edit(key, |links| *links = merged);
-        Ok(true)
+        Ok(Upsert::Changed)
     }
 
     /// Inserts what a URL says by itself, if it has a payload and is no entry yet. The key is the URL as it stands.
@@ -347,9 +364,11 @@ impl Merge<'_> {
     fn finish(self) -> Delta {
         let mut delta = self.delta;
         delta.inserted.reserve_exact(self.added);
-        for (url, touched) in self.touched {
+        let touched: Vec<(Arc<str>, Touched)> = self.touched.into_iter().collect();
+        let prints = fingerprints(touched.iter().map(|(url, _)| &**url));
+        for ((url, touched), fingerprint) in touched.into_iter().zip(prints) {
             let entry = Arc::new(Entry {
-                fingerprint: fingerprint(&url),
+                fingerprint,
                 url,
                 rank: touched.rank,
                 has_pulse: touched.has_pulse,

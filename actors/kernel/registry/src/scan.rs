@@ -1,5 +1,7 @@
 //! From a document to its hits: every string in it that is a URL or a token with a payload.
 
+use std::sync::Arc;
+
 use glint::json::{JsonError, JsonFault, Value, parse_to_depth};
 
 use crate::form::{pairs, unescape};
@@ -15,8 +17,8 @@ pub const MAX_CHAIN: usize = 512;
 /// A string with a payload, ready to be merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hit {
-    /// The canonical URL: the key.
-    pub key: Box<str>,
+    /// The canonical URL: the key, which the entry will share.
+    pub key: Arc<str>,
     /// What the payload of the key says.
     pub summary: Summary,
     /// The canonical URLs of the chain that the key names, from the origin to the parent.
@@ -137,7 +139,7 @@ pub fn chain(key: &str, base: &Base) -> Vec<Box<str>> {
 impl Hit {
     fn new(key: String, summary: Summary, chain: Vec<Box<str>>) -> Hit {
         Hit {
-            key: key.into_boxed_str(),
+            key: key.into(),
             summary,
             chain,
         }
