@@ -90,7 +90,7 @@ fn read(path: &PathBuf) -> Result<(Vec<Arc<str>>, usize)> {
     for line in BufReader::new(file).lines() {
         let line = line.with_context(|| path.display().to_string())?;
         match hit(&line, &origin) {
-            Some(hit) => keys.push(Arc::from(hit.key)),
+            Some(hit) => keys.push(hit.key),
             None => skipped += usize::from(!line.trim().is_empty()),
         }
     }
