@@ -5,6 +5,7 @@
 //! met as many gaps; a filtered one has a stream of its own.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use glint::{Event, Topic};
 use lane::Lane;
@@ -18,7 +19,7 @@ use wire::{
 use super::outlet::Copies;
 
 /// What the readers of a shared lane have in common: the life of their topics is the last part.
-type Key = (View, Spelling, u8);
+type Key = (Arc<View>, Spelling, u8);
 
 /// Lanes of one worker.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub(super) struct ViewLane {
     pub(super) parked: Vec<usize>,
     /// Frames that the sockets of slow readers took a part of.
     pub(super) copies: Copies,
-    view: View,
+    view: Arc<View>,
     spelling: Spelling,
     numbering: Numbering,
     readers: usize,
@@ -174,8 +175,18 @@ impl Lanes {
         self.slab[id].numbering
     }
 
+    /// Returns the view of a lane, for its readers to share.
+    pub(super) fn view(&self, id: usize) -> Arc<View> {
+        self.slab[id].view.clone()
+    }
+
     /// Tells whether a stream that comes out of history would find a lane now.
-    pub(super) fn has_room(&self, view: &View, spelling: Spelling, numbering: Numbering) -> bool {
+    pub(super) fn has_room(
+        &self,
+        view: &Arc<View>,
+        spelling: Spelling,
+        numbering: Numbering,
+    ) -> bool {
         self.slab.len() < self.max
             || (matches!(numbering, Numbering::Topics { .. })
                 && self
@@ -187,7 +198,7 @@ impl Lanes {
     /// `None` at the bound.
     pub(super) fn join(
         &mut self,
-        view: &View,
+        view: &Arc<View>,
         spelling: Spelling,
         numbering: Numbering,
         floor: u64,
@@ -207,7 +218,7 @@ impl Lanes {
     /// Opens a lane for one reader alone, which is told how topics stand. `None` at the bound.
     pub(super) fn open(
         &mut self,
-        view: &View,
+        view: &Arc<View>,
         spelling: Spelling,
         numbering: Numbering,
         floor: u64,

@@ -213,6 +213,7 @@ impl Core {
         };
         let show = self.as_now(numbering);
         let slot = &mut self.slots[id];
+        slot.view = self.lanes.view(lane);
         slot.stage = Stage::Live { lane, cursor };
         slot.lapsed = false;
         if std::mem::take(&mut slot.jumps) {

@@ -49,7 +49,8 @@ pub(super) struct Slot {
     pub(super) ends_at: Option<Duration>,
     /// When it was last told where it is, as an age of the worker.
     pub(super) placed_at: Duration,
-    pub(super) view: View,
+    /// What it asked for; readers of a lane have one view together.
+    pub(super) view: Arc<View>,
     pub(super) slow: Slow,
     pub(super) stage: Stage,
     /// Its last event, in a bounded read.
@@ -114,6 +115,7 @@ impl Core {
             timeout,
             patched,
         } = request;
+        let mut view = Arc::new(view);
         let start = start::resolve(from, &view, self.head, &self.tail);
         let until = to.map(|to| start::resolve_end(to, self.head, &self.tail, self.clock.now()));
         let until = until.transpose()?.unwrap_or(u64::MAX);
@@ -141,6 +143,7 @@ impl Core {
                 .lanes
                 .join(&view, spelling, numbering, self.head, &self.standings)
                 .ok_or_else(|| self.views_full())?;
+            view = self.lanes.view(lane);
             stage = Stage::Live {
                 lane,
                 cursor: self.lanes.get_mut(lane).lane.head(),
