@@ -142,9 +142,8 @@ impl Handler<Letter<Announce>> for Emitter {
     type Result = ();
 
     fn handle(&mut self, letter: Letter<Announce>, _: &mut Self::Context) {
-        match self.order.hold() {
-            Ok(mut order) => order.announce(letter.message),
-            Err(err) => tracing::error!(%err, "an event of the breath is lost"),
+        if let Some(mut order) = self.order.hold() {
+            order.announce(letter.message);
         }
     }
 }
@@ -153,7 +152,7 @@ impl Handler<Letter<Close>> for Emitter {
     type Result = ();
 
     fn handle(&mut self, _: Letter<Close>, _: &mut Self::Context) {
-        if let Ok(mut order) = self.order.hold() {
+        if let Some(mut order) = self.order.hold() {
             order.close();
         }
     }

@@ -31,7 +31,7 @@ use glint::{Offset, Refusal, RefusalKind};
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry as Metered,
 };
-use registry::{Base, Delta, Hit, Mode, Quota, QuotaError, Registry, Snapshot};
+use registry::{Base, Delta, Hit, Mode, Quota, QuotaError, Registry, Seal, Snapshot};
 
 use self::announce::Announcer;
 pub use self::announce::Board;
@@ -49,7 +49,7 @@ use crate::warden::{Tripwire, Warden};
 pub const OFFICE: &str = "registry";
 
 /// Bytes of URLs of which the seal is worked out where it is wanted; for more another thread is worth its wake.
-pub const SEAL_HERE_BYTES: usize = 256 * 1024;
+const SEAL_HERE_BYTES: usize = 256 * 1024;
 
 /// How often what changed is put into the vault.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
@@ -98,6 +98,19 @@ impl Showcase {
     pub fn now(&self) -> Snapshot {
         Snapshot::clone(&self.0.load())
     }
+}
+
+/// Returns the seal of a snapshot without holding up this thread.
+pub async fn seal_of(snapshot: &Snapshot) -> Seal {
+    if let Some(seal) = snapshot.known_seal() {
+        return seal;
+    }
+    if snapshot.url_bytes() > SEAL_HERE_BYTES {
+        let list = snapshot.clone();
+        // A task that was cut off leaves the work to the line below.
+        let _ = tokio::task::spawn_blocking(move || list.seal()).await;
+    }
+    snapshot.seal()
 }
 
 /// Uploads hits: all of them are merged, or none.

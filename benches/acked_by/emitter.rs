@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor as _, Arbiter};
+use actix::Actor as _;
 use actors::clock::Clock;
 use actors::emitter::{Emitter, Offer, Once, Order, Sequencer, Tray, Window};
 use actors::mail::{Bells, Bound, Post};
@@ -25,8 +25,7 @@ pub(crate) async fn acked(
 ) -> anyhow::Result<(f64, f64)> {
     let dir = crate::dir("emitter")?;
     let clock = Clock::system();
-    let arbiter = Arbiter::new();
-    let (tray, metrics) = office(&dir, &clock, &arbiter)?;
+    let (tray, metrics) = office(&dir, &clock)?;
     let draft = Draft::read(crate::glint().as_bytes(), 4096, Uuid::nil())?;
     let began = clock.instant();
     let publisher = || {
@@ -50,17 +49,12 @@ pub(crate) async fn acked(
     }
     let rate = acked as f64 / began.elapsed().as_secs_f64();
     let syncs = metrics.stage(Stage::Sync).get_sample_count();
-    arbiter.stop();
     let _ = std::fs::remove_dir_all(&dir);
     Ok((rate, acked as f64 / syncs as f64))
 }
 
-/// An emitter with a log in `dir`, on a thread of its own.
-fn office(
-    dir: &std::path::Path,
-    clock: &Clock,
-    arbiter: &Arbiter,
-) -> anyhow::Result<(Tray, Metrics)> {
+/// An emitter with a log in `dir`.
+fn office(dir: &std::path::Path, clock: &Clock) -> anyhow::Result<(Tray, Metrics)> {
     let metrics = Metrics::register(&Registry::new())?;
     let disk = Arc::new(StdDisk::open(dir)?);
     // As the broker has it.
@@ -93,8 +87,7 @@ fn office(
     let tripwire = Tripwire::idle();
     let sequencer = Sequencer::new(clock.clone(), tail, window, metrics.clone(), tripwire);
     let order = Order::new(sequencer.kept_by(scribe, bells, Restored::default()));
-    let office = Emitter::new(order.clone());
-    let addr = Emitter::start_in_arbiter(&arbiter.handle(), move |_| office);
+    let addr = Emitter::new(order.clone()).start();
     let bound = Bound {
         count: 4096,
         bytes: 64 << 20,

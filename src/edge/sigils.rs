@@ -28,9 +28,9 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Route};
 use actors::shard::{Request, Seat};
-use actors::sigils::SEAL_HERE_BYTES;
+use actors::sigils::seal_of;
 use glint::Topic;
-use registry::{Seal, Snapshot, render};
+use registry::{Snapshot, render};
 use wire::Control;
 
 use self::answer::{is_known, not_modified, sealed};
@@ -106,19 +106,6 @@ async fn without_slash(request: HttpRequest) -> HttpResponse {
     HttpResponse::TemporaryRedirect()
         .insert_header((LOCATION, format!("http://{host}{path}{query}")))
         .finish()
-}
-
-/// Returns the seal of a snapshot without holding up the worker.
-async fn seal_of(snapshot: &Snapshot) -> Seal {
-    if let Some(seal) = snapshot.known_seal() {
-        return seal;
-    }
-    if snapshot.url_bytes() > SEAL_HERE_BYTES {
-        let list = snapshot.clone();
-        // A task that was cut off leaves the work to the line below.
-        let _ = web::block(move || list.seal()).await;
-    }
-    snapshot.seal()
 }
 
 async fn seal(http: HttpRequest, worker: Worker) -> HttpResponse {

@@ -43,11 +43,8 @@ impl MessageResponse<Emitter, Letter<Commit>> for Kept {
     ) {
         let place = self.place;
         let answer = sender.map(|sender| Answer { sender, place });
-        match self.order.hold() {
-            Ok(mut order) => order.commit(self.commit.entries, answer),
-            Err(refusal) => answer
-                .into_iter()
-                .for_each(|answer| answer.tell(Err(refusal.clone()))),
+        if let Some(mut order) = self.order.hold() {
+            order.commit(self.commit.entries, answer);
         }
     }
 }

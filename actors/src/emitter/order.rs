@@ -24,7 +24,7 @@ use crate::tail::Tail;
 use crate::warden::Tripwire;
 
 /// Seconds after which a publisher that was turned away while draining finds another process here.
-pub(super) const DRAIN_RETRY_SECONDS: u32 = 5;
+const DRAIN_RETRY_SECONDS: u32 = 5;
 
 /// The state of the emitter, shared by all who may give places. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -41,14 +41,10 @@ impl Order {
         }
     }
 
-    /// Waits for whoever gives places now, and gives them then.
-    ///
-    /// # Errors
-    /// `office_gone` when somebody panicked in here: nobody knows what has its place, and the process is about to end.
-    pub(super) fn hold(&self) -> Result<Held<'_>, Refusal> {
-        let detail = "the emitter is gone; the broker is about to stop";
-        let gone = |_| Refusal::new(RefusalKind::Internal, "office_gone", detail);
-        self.sequencer.lock().map(Held).map_err(gone)
+    /// Waits for whoever gives places now. `None` when somebody panicked doing so: nobody knows what has its place then,
+    /// and the process is about to end. Who waits for an answer hears that the office is gone when its end is dropped.
+    pub(super) fn hold(&self) -> Option<Held<'_>> {
+        self.sequencer.lock().map(Held).ok()
     }
 }
 
@@ -234,14 +230,10 @@ impl Sequencer {
 
     /// Hands over what has its places, before anything gets the next one.
     fn hand_over(&self, placed: Result<Placed, Refusal>, answer: Option<Answer>) {
-        let placed = match placed {
-            Ok(placed) => placed,
-            Err(refusal) => {
-                if let Some(answer) = answer {
-                    answer.tell(Err(refusal));
-                }
-                return;
-            }
+        let (placed, answer) = match (placed, answer) {
+            (Ok(placed), answer) => (placed, answer),
+            (Err(refusal), Some(answer)) => return answer.tell(Err(refusal)),
+            (Err(_), None) => return,
         };
         let Placed {
             receipt,

@@ -55,10 +55,13 @@ impl Tray {
     }
 
     fn take(&self) {
-        let offers = self.waiting.take().into_iter();
-        wakes::after(|| match self.order.hold() {
-            Ok(mut order) => offers.for_each(|(offer, answer)| order.offer(offer, Some(answer))),
-            Err(refusal) => offers.for_each(|(_, answer)| answer.tell(Err(refusal.clone()))),
+        let offers = self.waiting.take();
+        wakes::after(|| {
+            if let Some(mut order) = self.order.hold() {
+                for (offer, answer) in offers {
+                    order.offer(offer, Some(answer));
+                }
+            }
         });
     }
 }

@@ -93,6 +93,7 @@ async fn bytes_bound_the_office_too_and_a_giant_gets_in_alone() {
 
 #[actix_rt::test]
 async fn a_sender_that_gives_up_does_not_make_room() {
+    tokio::time::pause();
     let (post, _gate, _metrics) = slow(Bound {
         count: 1,
         bytes: 100,
@@ -122,6 +123,7 @@ impl Handler<Ring> for Door {
 
 #[actix_rt::test]
 async fn bells_ring_for_their_topics_and_once_when_they_are_added() {
+    tokio::time::pause();
     let rings = Arc::new(AtomicU32::new(0));
     let (bell, clapper) = Bell::new(Door(rings.clone()).start().recipient());
     let bells = Bells::default();
@@ -141,6 +143,7 @@ async fn bells_ring_for_their_topics_and_once_when_they_are_added() {
 
 #[actix_rt::test]
 async fn a_bell_rings_once_until_it_is_answered() {
+    tokio::time::pause();
     let rings = Arc::new(AtomicU32::new(0));
     let addr = Door(rings.clone()).start();
     let (bell, clapper) = Bell::new(addr.clone().recipient());

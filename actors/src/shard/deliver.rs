@@ -164,8 +164,8 @@ impl Core {
     /// Writes bytes that are this stream's own, and keeps what the socket does not take.
     fn write_own(&mut self, id: usize, bytes: &[u8]) -> Step {
         self.write_rest(id, bytes, |written| Cut {
-            frame: Rc::new(Frame(bytes.into())),
-            written,
+            frame: Rc::new(Frame(bytes[written..].into())),
+            written: 0,
         })
     }
 

@@ -11,7 +11,7 @@ use glint::json::{Object, object, write_ascii_string};
 use prometheus::IntCounter;
 use registry::{Delta, Seal, Snapshot};
 
-use super::{SEAL_HERE_BYTES, Sigils};
+use super::{Sigils, seal_of};
 use crate::emitter::{Commit, Entry};
 
 /// Most URLs that one announcement lists, and most bytes of them. Who wants more reads pages or reconciles.
@@ -129,13 +129,7 @@ impl Handler<Announce> for Sigils {
         let before = announcer.announced;
         let (emitter, board) = (self.grounds.emitter.clone(), announcer.board.clone());
         let work = async move {
-            if now.url_bytes() > SEAL_HERE_BYTES {
-                let sealed = now.clone();
-                // A large list takes longer to read than uploads may wait.
-                let sealing = tokio::task::spawn_blocking(move || sealed.seal());
-                sealing.await.ok()?;
-            }
-            let seal = now.seal();
+            let seal = seal_of(&now).await;
             // Before anybody hears of it: a subscriber that comes in between is told it here or there, or both.
             board.0.store(Arc::new(standing(seal, &now)));
             if before == Some(seal) {

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{self, Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use actors::sigils::{Inhale, Inhaled};
+use actors::sigils::{Inhale, Inhaled, seal_of};
 use glint::{Refusal, RefusalKind};
 use registry::{Registry, Seal, Snapshot, render};
 
@@ -14,7 +14,7 @@ use super::answer::{detail, sealed, unsealed};
 use super::batch::{self, Batch, Manner};
 use super::desk::{Share, SigilDesk};
 use super::query::{Form, Query};
-use super::{exhaled, seal_of, state_text};
+use super::{exhaled, state_text};
 use crate::edge::desk::Worker;
 use crate::edge::intake;
 use crate::edge::problem::problem;

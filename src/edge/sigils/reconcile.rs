@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use actix_web::web::{self, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use actors::sigils::seal_of;
 use glint::Refusal;
 use glint::json::{self, Value};
 use registry::reconcile::{Answer, Prefix, Range, read_fingerprint, show};
@@ -15,7 +16,6 @@ use registry::seal::Fingerprint;
 use registry::{Seal, Snapshot, render};
 
 use super::answer::sealed;
-use super::seal_of;
 use crate::edge::desk::Worker;
 use crate::edge::intake;
 use crate::edge::problem::problem;

@@ -172,6 +172,7 @@ struct Merge<'r> {
 }
 
 /// What became of a hit's own entry.
+#[derive(PartialEq, Eq)]
 enum Upsert {
     Inserted,
     Changed,
@@ -191,13 +192,10 @@ impl Merge<'_> {
     fn take(&mut self, key: &Arc<str>, hit: &Hit) -> Result<(), QuotaError> {
         let links = hit.links(&self.registry.base);
         let leads_nowhere = hit.chain.is_empty() && links == Links::default();
-        match self.upsert(key, &hit.summary, links)? {
-            Upsert::Inserted if leads_nowhere => {
-                self.delta.imported += 1;
-                return Ok(());
-            }
-            Upsert::Inserted | Upsert::Changed => self.delta.imported += 1,
-            Upsert::Known => {}
+        let became = self.upsert(key, &hit.summary, links)?;
+        self.delta.imported += usize::from(became != Upsert::Known);
+        if became == Upsert::Inserted && leads_nowhere {
+            return Ok(());
         }
         if let (Some(first), Some(last)) = (hit.chain.first(), hit.chain.last()) {
             let mut parent = None;

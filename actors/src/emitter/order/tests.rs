@@ -317,13 +317,33 @@ async fn a_panic_among_places_names_the_emitter_and_nobody_gets_one_after_it() {
     });
     assert!(panicked.join().is_err());
     assert_eq!(warden.fall().await, "emitter");
-    let offered = Tray::new(post.clone(), order)
-        .offer(offer(&["{}"], None))
-        .await;
-    assert_eq!(offered.expect("answered").unwrap_err().code, "office_gone");
+    let tray = Tray::new(post.clone(), order);
+    let offered = tray.offer(offer(&["{}"], None)).await;
+    assert_eq!(offered.unwrap_err().code, "office_gone");
     let commit = Commit {
         entries: vec![Entry::new(Name::TestEvent, "{}")],
     };
-    let committed = post.ask(commit, 1).await.expect("answered");
+    let committed = post.ask(commit, 1).await;
     assert_eq!(committed.unwrap_err().code, "office_gone");
+}
+
+#[test]
+fn glints_of_many_threads_are_seen_in_the_order_of_their_places() {
+    let sequencer = sequencer();
+    let tail = sequencer.tail.clone();
+    let order = Order::new(sequencer);
+    let publish = || {
+        for _ in 0..20 {
+            let mut order = order.hold().expect("nobody panicked");
+            order.offer(offer(&["{}"], None), None);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(publish);
+        }
+    });
+    let seen = tail.feed(0, 100).events;
+    let seqs: Vec<u64> = seen.iter().map(|event| event.offset.seq).collect();
+    assert_eq!(seqs, (1..=80).collect::<Vec<_>>());
 }
