@@ -15,9 +15,6 @@ pub use object::{Object, object};
 pub use parse::{JsonError, JsonFault, MAX_DEPTH, parse, parse_bytes, parse_to_depth};
 pub use write::{write_ascii, write_ascii_string};
 
-/// Room for most glints, so that writing one does not move it again and again.
-const USUAL_BYTES: usize = 256;
-
 /// A JSON value that borrows from its source wherever nothing had to be decoded.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
@@ -98,8 +95,31 @@ impl<'a> Value<'a> {
     /// Returns the value as one line of ASCII JSON, see [`write_ascii`].
     #[must_use]
     pub fn to_ascii(&self) -> String {
-        let mut out = String::with_capacity(USUAL_BYTES);
+        // Most texts are plain: written into one piece of memory that is as long as they are.
+        let mut out = String::with_capacity(self.plain_bytes());
         write_ascii(self, &mut out);
         out
+    }
+
+    /// Counts the bytes that it takes as a line if no text of it needs escapes; otherwise it takes more.
+    fn plain_bytes(&self) -> usize {
+        let quoted = |text: &str| text.len() + 2;
+        let between = |parts: usize| 2 * parts.saturating_sub(1);
+        match self {
+            Value::Null => 4,
+            Value::Bool(is) => 5 - usize::from(*is),
+            Value::Number(lexeme) => lexeme.len(),
+            Value::String(text) => quoted(text),
+            Value::Array(items) => {
+                let parts = items.iter().map(Value::plain_bytes).sum::<usize>();
+                2 + parts + between(items.len())
+            }
+            Value::Object(members) => {
+                let parts = members
+                    .iter()
+                    .map(|(key, item)| quoted(key) + 2 + item.plain_bytes());
+                2 + parts.sum::<usize>() + between(members.len())
+            }
+        }
     }
 }

@@ -109,6 +109,13 @@ mod tests {
     }
 
     #[test]
+    fn plain_text_is_written_into_memory_of_its_length() {
+        let text = r#"{"a": [null, true, false, -1.0E+5, "x y"], "b": {}, "c": [], "": ["", 7]}"#;
+        let line = parse(text).unwrap().to_ascii();
+        assert_eq!((line.as_str(), line.capacity()), (text, text.len()));
+    }
+
+    #[test]
     fn text_survives_a_second_reading() {
         let text = r#"{"a": [null, true, false, -1.0E+5, "x\ny"], "b": {}, "c": []}"#;
         assert_eq!(parse(text).unwrap().to_ascii(), text);
