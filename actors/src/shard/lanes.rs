@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use glint::{Event, Topic};
-use lane::Lane;
+use lane::{Cursor, Lane};
 use sieve::View;
 use slab::Slab;
 use wire::chunk::push_chunk;
@@ -51,6 +51,8 @@ pub(super) struct ViewLane {
     view: Arc<View>,
     spelling: Spelling,
     numbering: Numbering,
+    /// Where the lane ended at the last round.
+    ended_at: Cursor,
     readers: usize,
     is_shared: bool,
     /// The version of the document of each topic that all readers have, where it is one.
@@ -227,8 +229,10 @@ impl Lanes {
         if self.slab.len() >= self.max {
             return None;
         }
+        let lane = Lane::new(self.limits, floor);
         Some(self.slab.insert(ViewLane {
-            lane: Lane::new(self.limits, floor),
+            ended_at: lane.head(),
+            lane,
             parked: Vec::new(),
             copies: Copies::default(),
             view: view.clone(),
@@ -251,6 +255,17 @@ impl Lanes {
         if lane.is_shared {
             self.shared
                 .remove(&(lane.view, lane.spelling, lane.numbering.life()));
+        }
+    }
+
+    /// Empties the lanes that have been quiet since the last round, and whose readers have had everything. Who comes back
+    /// to one with a place in it is told what it missed from memory, as it would be with an older place.
+    pub(super) fn rest(&mut self) {
+        for (_, lane) in &mut self.slab {
+            let before = std::mem::replace(&mut lane.ended_at, lane.lane.head());
+            if before == lane.ended_at && lane.parked.len() == lane.readers {
+                lane.lane.trim(0);
+            }
         }
     }
 

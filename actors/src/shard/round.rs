@@ -1,4 +1,4 @@
-//! What is done for streams from time to time, and what is said to one of them alone.
+//! What is done for streams and lanes from time to time, and what is said to one of them alone.
 
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ impl Core {
     pub(super) fn round(&mut self) {
         let age = self.age();
         self.now = age;
+        self.lanes.rest();
         self.close_lingering();
         for (id, serial) in self.wheel.take(age.as_secs()) {
             self.look_after(id, serial, age);

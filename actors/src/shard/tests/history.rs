@@ -213,3 +213,36 @@ async fn a_quiet_view_that_lost_nothing_is_not_told_of_a_gap() {
     assert!(reader.gaps().is_empty(), "{:?}", reader.gaps());
     assert_eq!(reader.seqs().len(), 51);
 }
+
+#[actix_rt::test]
+async fn a_quiet_lane_gives_its_memory_back_once_all_have_read_it() {
+    let house = House::open(Plan::default()).await;
+    let everything = View::everything();
+    let mut quick = house.attach(Form::Ndjson, &everything, From::Now);
+    let mut slow = house.attach(Form::Ndjson, &everything, From::Now);
+    quick.catch_up().await;
+    slow.catch_up().await;
+    house.burst("a", 100).await;
+    quick.catch_up().await;
+    let held = || house.metrics.lane_bytes.get();
+    for _ in 0..3 {
+        house.tick().await;
+        assert!(held() > 0, "somebody has not read it yet");
+    }
+    let all: Vec<u64> = (1..=100).collect();
+    assert_eq!(slow.catch_up().await.seqs(), all);
+    house.tick().await;
+    assert_eq!(held(), 0);
+
+    let mut late = house.attach(Form::Ndjson, &everything, From::After(at(40)));
+    assert_eq!(late.catch_up().await.seqs(), all[40..]);
+    house.post("a").await;
+    for reader in [&mut quick, &mut slow, &mut late] {
+        assert_eq!(reader.catch_up().await.seqs().last(), Some(&101));
+        assert!(reader.gaps().is_empty());
+    }
+    house.tick().await;
+    assert!(held() > 0, "it may have a reader again in a moment");
+    house.tick().await;
+    assert_eq!(held(), 0);
+}
