@@ -194,8 +194,8 @@ fn footing(settings: &Settings, warden: &Warden, clock: Clock) -> anyhow::Result
     };
     let ground = Ground {
         emitter: Post::new(emitter, "emitter", bound, &metrics),
+        study: Study::start(&bells, &clock, &tail, warden),
         clock,
-        study: Study::start(&bells, &tail, warden),
         tail,
         metrics,
         registry,

@@ -246,7 +246,7 @@ impl Accord {
             Err(err) => return self.fail(&err),
         };
         if batch.is_idle() && self.noted == 0 {
-            ctx.run_later(IDLE, Self::tick);
+            ctx.run_later(self.clock.until_next(IDLE), Self::tick);
             return;
         }
         ctx.run_later(TICK, Self::tick);

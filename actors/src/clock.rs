@@ -10,6 +10,7 @@ use tokio::time::Instant;
 /// Tells the time: of the machine, or of a runtime whose time a test moves.
 #[derive(Debug, Clone)]
 pub struct Clock {
+    began: Instant,
     origin: Option<Origin>,
 }
 
@@ -17,7 +18,6 @@ pub struct Clock {
 #[derive(Debug, Clone)]
 struct Origin {
     start: Stamp,
-    began: Instant,
     jumped_micros: Arc<AtomicI64>,
 }
 
@@ -25,16 +25,19 @@ impl Clock {
     /// Returns the machine's clock.
     #[must_use]
     pub fn system() -> Clock {
-        Clock { origin: None }
+        Clock {
+            began: Instant::now(),
+            origin: None,
+        }
     }
 
     /// Returns a clock that shows `start` now and goes as the runtime's time goes: paused when that is paused.
     #[must_use]
     pub fn of_runtime(start: Stamp) -> Clock {
         Clock {
+            began: Instant::now(),
             origin: Some(Origin {
                 start,
-                began: Instant::now(),
                 jumped_micros: Arc::default(),
             }),
         }
@@ -54,7 +57,7 @@ impl Clock {
         match &self.origin {
             Some(origin) => origin
                 .start
-                .plus_micros(micros(origin.began.elapsed()))
+                .plus_micros(micros(self.began.elapsed()))
                 .plus_micros(origin.jumped_micros.load(Ordering::Relaxed)),
             None => wall(),
         }
@@ -64,6 +67,14 @@ impl Clock {
     #[must_use]
     pub fn instant(&self) -> Instant {
         Instant::now()
+    }
+
+    /// Returns the time until a whole number of periods is over since the clock was made; a period at most, and more than
+    /// nothing. Who ticks by it wakes together with all others that do, and a wake that is shared costs each of them less.
+    #[must_use]
+    pub fn until_next(&self, period: Duration) -> Duration {
+        let over = self.began.elapsed().as_nanos() % period.as_nanos().max(1);
+        period - Duration::from_nanos(u64::try_from(over).unwrap_or(0))
     }
 }
 

@@ -259,7 +259,7 @@ impl Coherence {
 
     /// Looks at what time brought about, and at everybody with a contract.
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        ctx.run_later(TICK, Self::tick);
+        ctx.run_later(self.tools.clock.until_next(TICK), Self::tick);
         let now = self.tools.clock.now();
         self.guarded(|office| {
             let lag = office.tools.tail.head().seq.saturating_sub(office.measured);
@@ -323,7 +323,7 @@ impl Actor for Coherence {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_later(TICK, Self::tick);
+        ctx.run_later(self.tools.clock.until_next(TICK), Self::tick);
         self.read_on(ctx);
     }
 }

@@ -237,12 +237,9 @@ impl PhaseKeeper {
     /// make up for a stall with a flood of them.
     fn keep(&mut self, ctx: &mut Context<Self>) {
         self.tick();
-        let now = self.clock.instant();
-        self.due += self.settings.tick;
-        if self.due <= now {
-            self.due = now + self.settings.tick;
-        }
-        ctx.run_later(self.due - now, Self::keep);
+        let wait = self.clock.until_next(self.settings.tick);
+        self.due = self.clock.instant() + wait;
+        ctx.run_later(wait, Self::keep);
     }
 
     fn tick(&mut self) {

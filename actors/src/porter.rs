@@ -2,19 +2,20 @@
 //!
 //! To wake a thread is a call to the system, and the thread has to be put on a processor: for one event that costs more
 //! than all that the offices of the study do with it. So they share the wake, and events that come by the thousand share
-//! it among each other: the first after a quiet time is passed on at once, further ones [`GATHER`] after the last ring, or
-//! when there are so many that memory might soon not hold them.
+//! it among each other: the first after a quiet time is passed on at once, further ones within [`GATHER`], together with
+//! whatever else ticks then, or when there are so many that memory might soon not hold them.
 
 use std::time::Duration;
 
 use actix::prelude::*;
 use glint::{Topic, Topics};
 
+use crate::clock::Clock;
 use crate::mail::{Bell, Bells, Clapper, News, Ring};
 use crate::tail::Tail;
 use crate::warden::Tripwire;
 
-/// How long events gather before the offices look at them.
+/// How long events gather at most before the offices look at them.
 pub const GATHER: Duration = Duration::from_millis(250);
 /// Topics whose events come by the thousand.
 const GATHERED: [Topic; 2] = [Topic::Glints, Topic::Traces];
@@ -28,6 +29,7 @@ const MEMORY_PART: usize = 4;
 pub struct Porter {
     inside: Bells,
     clapper: Clapper,
+    clock: Clock,
     tail: Tail,
     /// The newest event when the offices were rung last.
     seen: u64,
@@ -59,6 +61,7 @@ impl Porter {
     pub fn start_on(
         thread: &ArbiterHandle,
         outside: &Bells,
+        clock: Clock,
         tail: Tail,
         tripwire: Tripwire,
     ) -> Lodge {
@@ -73,6 +76,7 @@ impl Porter {
             Porter {
                 inside,
                 clapper,
+                clock,
                 seen: tail.head().seq,
                 tail,
                 gathering: None,
@@ -90,7 +94,7 @@ impl Porter {
             topics: Topics::ALL,
             head: self.seen,
         });
-        let next = ctx.run_later(GATHER, Self::look);
+        let next = ctx.run_later(self.clock.until_next(GATHER), Self::look);
         if let Some(before) = self.gathering.replace(next) {
             ctx.cancel_future(before);
         }
@@ -123,7 +127,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use glint::Name;
+    use glint::{Name, Stamp};
     use tokio::time;
 
     use super::*;
@@ -169,7 +173,8 @@ mod tests {
         let tail = tail(1000);
         let outside = Bells::default();
         let thread = Arbiter::current();
-        let lodge = Porter::start_on(&thread, &outside, tail.clone(), Tripwire::idle());
+        let clock = Clock::of_runtime(Stamp(0));
+        let lodge = Porter::start_on(&thread, &outside, clock, tail.clone(), Tripwire::idle());
         let offices = [office(&lodge), office(&lodge)];
         let rings = || offices.each_ref().map(|rings| rings.load(Ordering::SeqCst));
         let soon = Duration::from_millis(1);

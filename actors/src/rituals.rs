@@ -333,7 +333,7 @@ impl Responder {
         }
         self.partners.throttles.sweep(self.partners.clock.now());
         self.partners.board.waiting(self.waiting.len(), self.jobs);
-        ctx.run_later(TICK, Self::tick);
+        ctx.run_later(self.partners.clock.until_next(TICK), Self::tick);
     }
 }
 

@@ -163,9 +163,11 @@ impl Shard {
         if let Some(round) = self.round.take() {
             ctx.cancel_future(round);
         }
-        self.round = Some(ctx.run_interval(period, |shard, _| {
+        let wait = self.handle.core.borrow().clock.until_next(period);
+        self.round = Some(ctx.run_later(wait, move |shard, ctx| {
             shard.handle.core.borrow_mut().round();
             shard.handle.pump();
+            shard.look_every(period, ctx);
         }));
     }
 }

@@ -107,6 +107,7 @@ pub struct Surroundings {
 #[derive(Debug)]
 pub struct Sink {
     handle: SinkHandle,
+    clock: Clock,
     bells: Bells,
     courier: Option<Courier>,
     clapper: Option<Clapper>,
@@ -129,9 +130,16 @@ impl Sink {
         let metrics = around.metrics.of(settings.name);
         let handle = SinkHandle::new(settings.name, dead, around.tail.clone(), metrics);
         let topics = settings.topics;
-        let courier = Courier::new(settings, store, around.clock, around.tail, handle.clone());
+        let courier = Courier::new(
+            settings,
+            store,
+            around.clock.clone(),
+            around.tail,
+            handle.clone(),
+        );
         let sink = Sink {
             handle: handle.clone(),
+            clock: around.clock,
             bells: around.bells,
             courier: Some(courier),
             clapper: None,
@@ -139,6 +147,13 @@ impl Sink {
             _tripwire: tripwire,
         };
         Ok((sink, handle))
+    }
+
+    fn look_later(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_later(self.clock.until_next(LOOK), |sink, ctx| {
+            sink.handle.wake();
+            sink.look_later(ctx);
+        });
     }
 }
 
@@ -149,7 +164,7 @@ impl Actor for Sink {
         let (bell, clapper) = Bell::new(ctx.address().recipient());
         self.clapper = Some(clapper);
         self.bells.add(bell, self.topics);
-        ctx.run_interval(LOOK, |sink, _| sink.handle.wake());
+        self.look_later(ctx);
         if let Some(courier) = self.courier.take() {
             ctx.spawn(courier.run().into_actor(self));
         }

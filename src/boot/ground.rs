@@ -65,10 +65,10 @@ pub struct Study {
 impl Study {
     /// Starts the thread, and the porter who is rung with `bells` for events of `tail`.
     #[must_use]
-    pub fn start(bells: &Bells, tail: &Tail, warden: &Warden) -> Study {
+    pub fn start(bells: &Bells, clock: &Clock, tail: &Tail, warden: &Warden) -> Study {
         let thread = thread();
         let tripwire = warden.tripwire("porter");
-        let lodge = Porter::start_on(&thread, bells, tail.clone(), tripwire);
+        let lodge = Porter::start_on(&thread, bells, clock.clone(), tail.clone(), tripwire);
         Study { thread, lodge }
     }
 }
