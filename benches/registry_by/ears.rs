@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use memchr::memmem::Finder;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -29,7 +29,7 @@ const NEWS: &str = "event: seal_update";
 /// How long they wait before they read: the broker has reached all of them by then.
 const AFTERWARDS: Duration = Duration::from_millis(50);
 
-/// The subscribers. They leave when this is dropped.
+/// The subscribers. They leave when this is dropped, or are seen off.
 #[derive(Debug)]
 pub(crate) struct Ears {
     heard: mpsc::Receiver<Vec<SystemTime>>,
@@ -56,13 +56,26 @@ impl Ears {
         let (sender, heard) = mpsc::channel(1);
         let is_over = Arc::new(AtomicBool::new(false));
         let until = is_over.clone();
-        std::thread::spawn(move || listen(poll, &streams, &sender, &until));
+        std::thread::spawn(move || {
+            listen(poll, &streams, &sender, &until);
+            drop(streams);
+        });
         Ok(Ears { heard, is_over })
     }
 
     /// Waits until the next change has been at the socket of each; returns when.
     pub(crate) async fn all(&mut self) -> anyhow::Result<Vec<SystemTime>> {
         self.heard.recv().await.context("subscribers hear")
+    }
+
+    /// Has them leave, and waits until the last of them is gone.
+    pub(crate) async fn leave(mut self) -> anyhow::Result<()> {
+        self.is_over.store(true, Ordering::Relaxed);
+        ensure!(
+            self.heard.recv().await.is_none(),
+            "one hears something more"
+        );
+        Ok(())
     }
 }
 
