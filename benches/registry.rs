@@ -14,6 +14,8 @@
 mod crowd;
 #[path = "registry_by/ears.rs"]
 mod ears;
+#[path = "registry_by/writes.rs"]
+mod writes;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,7 @@ use tokio::net::TcpStream;
 use tokio::process::Child;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep};
+use writes::Writes;
 
 const UPLOAD: &str =
     "/sigils/inhale?include_state=false&include_urls=false&max_bytes_per_file=100000000";
@@ -76,6 +79,25 @@ async fn run() -> anyhow::Result<()> {
     house.broker.kill().await?;
     std::fs::remove_dir_all(&dir)?;
     Ok(())
+}
+
+/// What an announcement takes when one thread writes it and does nothing else: p50 and p99, in milliseconds.
+async fn floor(subscribers: usize) -> anyhow::Result<[f64; 2]> {
+    let mut writes = Writes::open(subscribers).await?;
+    let mut micros = Vec::new();
+    for _ in 0..TIMES {
+        sleep(QUIET).await;
+        let began = writes.announce()?;
+        for heard in writes.ears.all().await? {
+            micros.push(heard.duration_since(began)?.as_micros() as u64);
+        }
+    }
+    writes.ears.leave().await?;
+    Ok(middle_and_end(micros))
+}
+
+fn middle_and_end(mut micros: Vec<u64>) -> [f64; 2] {
+    [50, 99].map(|part| percentile(&mut micros, part) as f64 / 1e3)
 }
 
 /// Resident memory of a broker that has done nothing but start, in KiB.
@@ -198,6 +220,10 @@ impl House {
         say("the same, bytes written", written as f64, "0");
 
         let many = self.push(entries + TIMES, subscribers).await?;
+        let [p50, p99] = floor(subscribers).await?;
+        let what = format!("a loop of writes to {subscribers} sockets");
+        say(&format!("{what}, p50, ms"), p50, "");
+        say(&format!("{what}, p99, ms"), p99, "");
         for (list, pushed) in [("a short list", few), ("all of them", many)] {
             let what = format!("seal of {list} at {subscribers} subscribers");
             let [p50, p99] = pushed.since_upload;
