@@ -63,8 +63,8 @@ use crate::page::Page;
 pub use crate::reader::{Cursor, Fell, Join, Progress, Read, Run};
 
 /// A page is closed early when the longest frame it holds would not fit again,
-/// but never while more than this share of it (one part in eight) is free.
-const HEADROOM_SHARE: usize = 8;
+/// but never while more than this share of it (one part in four) is free.
+const HEADROOM_SHARE: usize = 4;
 
 /// Bounds the memory of one lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
