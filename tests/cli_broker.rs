@@ -182,11 +182,14 @@ fn a_busy_broker_is_asked_again_with_the_same_key() {
         "Retry-After: 0\r\n",
         r#"{"code":"busy","detail":"come back"}"#,
     );
-    let (url, served) = broker(vec![busy.clone(), busy, accepted(1)]);
+    // What a worker says that had no time to read the request.
+    let late = answer("408 Request Timeout", "", "");
+    let (url, served) = broker(vec![busy.clone(), busy, late, accepted(1)]);
     let output = run(&["publish", "--to", &url], b"{}\n");
     let requests = served.join().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
     assert_eq!(notes(&output).matches("come back; trying again").count(), 1);
+    assert_eq!(requests.len(), 4);
     let key = requests[0].header("idempotency-key").unwrap();
     assert!(
         requests

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use glint::json;
-use ureq::http::Uri;
+use ureq::http::{StatusCode, Uri};
 use ureq::{Agent, Body, Error, http};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -87,6 +87,18 @@ pub(super) fn retry_after(answer: &http::Response<Body>, longest: Duration) -> O
     let header = answer.headers().get("retry-after")?.to_str().ok()?;
     let seconds = header.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(longest))
+}
+
+/// Tells whether a refusal passes by itself, so that the same may be asked again.
+pub(super) fn is_passing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::REQUEST_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
 }
 
 /// What a refusal says: status, code and detail, as far as it has them.

@@ -117,10 +117,9 @@ impl Run<'_> {
             StatusCode::OK => {}
             // The stream is over for good.
             StatusCode::NO_CONTENT => return Ok(End::Enough),
-            StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => return Ok(End::Broken(http::reason(answer), after)),
+            status if http::is_passing(status) => {
+                return Ok(End::Broken(http::reason(answer), after));
+            }
             _ => bail!(http::reason(answer)),
         }
         let kind = answer.headers().get("content-type");

@@ -159,11 +159,9 @@ impl Sender {
                     refused: refused.map(|number| (*number, reason.clone())).collect(),
                 }))
             }
-            StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => Ok(Try::Again(http::reason(answer), after)),
-            _ if after.is_some() => Ok(Try::Again(http::reason(answer), after)),
+            status if http::is_passing(status) || after.is_some() => {
+                Ok(Try::Again(http::reason(answer), after))
+            }
             _ => bail!(
                 "{}; stopped at line {}",
                 http::reason(answer),
