@@ -186,14 +186,13 @@ fn footing(settings: &Settings, warden: &Warden, clock: Clock) -> anyhow::Result
     let ready = coherence::ready(&registry)?;
     let sequencer = sequencer.gated_by(ready.gate.clone(), ready.metrics.gate());
     let (counts, bells) = (sequencer.counts(), sequencer.bells());
-    let order = Order::new(sequencer);
-    let emitter = Emitter::new(order.clone()).start();
     let bound = Bound {
         count: settings.publish.queue_offers,
         bytes: settings.publish.queue_bytes,
     };
+    let (emitter, order) = Emitter::open(sequencer, bound);
     let ground = Ground {
-        emitter: Post::new(emitter, "emitter", bound, &metrics),
+        emitter,
         study: Study::start(&bells, &clock, &tail, warden),
         clock,
         tail,

@@ -9,10 +9,10 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, System};
+use actix::System;
 use actors::clock::Clock;
-use actors::emitter::{Emitter, Offer, Once, Order, Sequencer, Tray, Window};
-use actors::mail::{Bound, Post};
+use actors::emitter::{Emitter, Offer, Once, Sequencer, Tray, Window};
+use actors::mail::Bound;
 use actors::metrics::Metrics;
 use actors::phase::{self, PhaseKeeper};
 use actors::shard::{From, Request, Settings, Shard, ShardHandle, Slow};
@@ -108,9 +108,7 @@ fn cast() -> (Tray, ShardHandle) {
         bytes: 1 << 20,
     };
     let bells = emitter.bells();
-    let order = Order::new(emitter);
-    let office = Emitter::new(order.clone()).start();
-    let emitter = Post::new(office, "emitter", bound, &metrics);
+    let (emitter, order) = Emitter::open(emitter, bound);
     let zone = Zone::default();
     let breath = phase::Settings {
         breath: Breath::new(

@@ -37,7 +37,7 @@ pub use self::order::{Order, Sequencer};
 pub use self::shares::{InFlight, Shares};
 pub use self::tray::Tray;
 
-use crate::mail::Letter;
+use crate::mail::{Bound, Letter, Post};
 
 /// Glints that are offered, through a [`Tray`]: all of them are taken, in this order and without others between, or none.
 #[derive(Debug)]
@@ -114,10 +114,15 @@ pub struct Emitter {
 }
 
 impl Emitter {
-    /// Makes the office that gives places in `order` to what comes by letter.
+    /// Starts the office on this thread. Returns its post, for letters up to `bound`, and the order that trays share with it.
     #[must_use]
-    pub fn new(order: Order) -> Emitter {
-        Emitter { order }
+    pub fn open(sequencer: Sequencer, bound: Bound) -> (Post<Emitter>, Order) {
+        let metrics = sequencer.metrics.clone();
+        let order = Order::new(sequencer);
+        let office = Emitter {
+            order: order.clone(),
+        };
+        (Post::new(office.start(), "emitter", bound, &metrics), order)
     }
 }
 

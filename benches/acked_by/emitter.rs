@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Actor as _;
 use actors::clock::Clock;
-use actors::emitter::{Emitter, Offer, Once, Order, Sequencer, Tray, Window};
-use actors::mail::{Bells, Bound, Post};
+use actors::emitter::{Emitter, Offer, Once, Sequencer, Tray, Window};
+use actors::mail::{Bells, Bound};
 use actors::metrics::{Metrics, Stage};
 use actors::scribe::{Archive, Desk, Durability, Restored, Scribe};
 use actors::tail::{Limits, Tail};
@@ -86,12 +85,11 @@ fn office(dir: &std::path::Path, clock: &Clock) -> anyhow::Result<(Tray, Metrics
     };
     let tripwire = Tripwire::idle();
     let sequencer = Sequencer::new(clock.clone(), tail, window, metrics.clone(), tripwire);
-    let order = Order::new(sequencer.kept_by(scribe, bells, Restored::default()));
-    let addr = Emitter::new(order.clone()).start();
+    let sequencer = sequencer.kept_by(scribe, bells, Restored::default());
     let bound = Bound {
         count: 4096,
         bytes: 64 << 20,
     };
-    let post = Post::new(addr, "emitter", bound, &metrics);
+    let (post, order) = Emitter::open(sequencer, bound);
     Ok((Tray::new(post, order), metrics))
 }

@@ -35,7 +35,7 @@ pub struct Order {
 impl Order {
     /// Begins the order.
     #[must_use]
-    pub fn new(sequencer: Sequencer) -> Order {
+    pub(super) fn new(sequencer: Sequencer) -> Order {
         Order {
             sequencer: Arc::new(Mutex::new(sequencer)),
         }
@@ -99,7 +99,7 @@ pub struct Sequencer {
     clock: Clock,
     tail: Tail,
     counts: CountsHandle,
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
     bells: Bells,
     /// Where events go to be kept; none keeps them in memory alone.
     scribe: Option<Scribe>,

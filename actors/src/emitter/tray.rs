@@ -68,7 +68,6 @@ impl Tray {
 
 #[cfg(test)]
 mod tests {
-    use actix::Actor as _;
     use glint::Draft;
     use prometheus::Registry;
     use uuid::Uuid;
@@ -86,16 +85,10 @@ mod tests {
         let metrics = Metrics::register(&Registry::new()).expect("metrics");
         let (keys, seconds) = (1, 1);
         let window = Window { keys, seconds };
-        let order = Order::new(Sequencer::new(
-            Clock::system(),
-            tail(10),
-            window,
-            metrics.clone(),
-            Tripwire::idle(),
-        ));
+        let tripwire = Tripwire::idle();
+        let sequencer = Sequencer::new(Clock::system(), tail(10), window, metrics, tripwire);
         let (count, bytes) = (10, 1 << 20);
-        let office = Emitter::new(order.clone()).start();
-        let post = Post::new(office, "emitter", Bound { count, bytes }, &metrics);
+        let (post, order) = Emitter::open(sequencer, Bound { count, bytes });
         let tray = Tray::new(post, order);
         let offers: Vec<_> = (0..5)
             .map(|_| {

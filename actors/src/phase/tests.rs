@@ -73,9 +73,7 @@ impl Room {
             count,
             bytes: 1 << 20,
         };
-        let order = Order::new(emitter);
-        let office = Emitter::new(order.clone()).start();
-        let emitter = Post::new(office, "emitter", bound(letters), &metrics);
+        let (emitter, order) = Emitter::open(emitter, bound(letters));
         let keeper = PhaseKeeper::new(
             settings,
             clock.clone(),

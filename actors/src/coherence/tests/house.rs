@@ -91,9 +91,7 @@ impl House {
             bytes: 1 << 20,
         };
         let bells = emitter.bells();
-        let order = Order::new(emitter);
-        let office = Emitter::new(order.clone()).start();
-        let emitter = Post::new(office, "emitter", bound, &cast);
+        let (emitter, order) = Emitter::open(emitter, bound);
         let tools = Tools {
             clock: clock.clone(),
             tail: tail.clone(),

@@ -1,4 +1,3 @@
-use actix::Actor as _;
 use prometheus::Registry;
 use uuid::Uuid;
 
@@ -193,9 +192,7 @@ const BOUND: Bound = Bound {
 };
 
 fn office(sequencer: Sequencer) -> (Post<Emitter>, Order) {
-    let (metrics, order) = (sequencer.metrics.clone(), Order::new(sequencer));
-    let office = Emitter::new(order.clone()).start();
-    (Post::new(office, "emitter", BOUND, &metrics), order)
+    Emitter::open(sequencer, BOUND)
 }
 
 /// Returns the numbers of the glints in the order, as their payloads have them.

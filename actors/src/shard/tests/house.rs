@@ -103,9 +103,7 @@ impl House {
             Tripwire::idle(),
         );
         let bells = emitter.bells();
-        let order = Order::new(emitter);
-        let office = Emitter::new(order.clone()).start();
-        let emitter = Post::new(office, "emitter", bound, &metrics);
+        let (emitter, order) = Emitter::open(emitter, bound);
         let hub = Hub::new(clock.clone(), bells, metrics.clone(), Tripwire::idle());
         let hub = Post::new(hub.start(), "hub", bound, &metrics);
         let breath = phase::Settings {
