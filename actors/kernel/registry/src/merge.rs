@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ahash::RandomState;
+use indexmap::IndexMap;
 use thiserror::Error;
 
 use crate::list::order;
@@ -128,7 +129,7 @@ impl Registry {
         let mut merge = Merge {
             registry: self,
             quota,
-            touched: HashMap::default(),
+            touched: IndexMap::default(),
             added: 0,
             added_bytes: 0,
             followed: 0,
@@ -159,8 +160,8 @@ impl Registry {
 struct Merge<'r> {
     registry: &'r Registry,
     quota: &'r Quota,
-    /// Entries that are new or changed.
-    touched: HashMap<Arc<str>, Touched, RandomState>,
+    /// Entries that are new or changed, as they come: in the order in which their URLs lie in memory.
+    touched: IndexMap<Arc<str>, Touched, RandomState>,
     added: usize,
     added_bytes: usize,
     followed: usize,
@@ -362,9 +363,8 @@ impl Merge<'_> {
     fn finish(self) -> Delta {
         let mut delta = self.delta;
         delta.inserted.reserve_exact(self.added);
-        let touched: Vec<(Arc<str>, Touched)> = self.touched.into_iter().collect();
-        let prints = fingerprints(touched.iter().map(|(url, _)| &**url));
-        for ((url, touched), fingerprint) in touched.into_iter().zip(prints) {
+        let prints = fingerprints(self.touched.keys().map(|url| &**url));
+        for ((url, touched), fingerprint) in self.touched.into_iter().zip(prints) {
             let entry = Arc::new(Entry {
                 fingerprint,
                 url,
