@@ -362,7 +362,7 @@ impl Merge<'_> {
 
     fn finish(self) -> Delta {
         let mut delta = self.delta;
-        delta.inserted.reserve_exact(self.added);
+        let mut inserted = Vec::with_capacity(self.added);
         let prints = fingerprints(self.touched.keys().map(|url| &**url));
         for ((url, touched), fingerprint) in self.touched.into_iter().zip(prints) {
             let entry = Arc::new(Entry {
@@ -374,14 +374,20 @@ impl Merge<'_> {
                 own: touched.own,
             });
             if touched.is_new {
-                delta.inserted.push(entry);
+                inserted.push(entry);
             } else {
                 delta.changed.push(entry);
             }
         }
-        delta
-            .inserted
-            .sort_unstable_by(|one, other| order(one, other));
+        // Ranks lie beside each other here, and all over memory in the entries.
+        let mut ranked: Vec<(Rank, Arc<Entry>)> = inserted
+            .into_iter()
+            .map(|entry| (entry.rank, entry))
+            .collect();
+        ranked.sort_unstable_by(|(one, first), (other, second)| {
+            other.cmp(one).then_with(|| order(first, second))
+        });
+        delta.inserted = ranked.into_iter().map(|(_, entry)| entry).collect();
         delta
     }
 }
